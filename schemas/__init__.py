@@ -1,0 +1,1 @@
+"""What is said: money, identifiers, event records, Avro files, the topic registry, the wire codec."""

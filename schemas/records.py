@@ -1,0 +1,394 @@
+"""The event records as frozen Python values, one class per Avro schema of the same name.
+
+Amounts are integers in the currency's minor unit, times are milliseconds since 1970-01-01 UTC (`*_at_ms`). A value
+that breaks a rule of its field raises `msgspec.ValidationError`, which names the field and never the value.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from schemas.identifiers import check_account_number, check_cnaps, check_plate, check_resident_id, check_vin
+from schemas.money import check_currency
+
+Text = Annotated[str, Meta(min_length=1, max_length=256)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=64)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+AmountMinor = Annotated[int, Meta(ge=0, le=10**15)]
+TimeMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]
+
+
+class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one Avro message says."""
+
+
+class Line(StrEnum):
+    """A line of business."""
+
+    MOTOR = "motor"
+
+
+class Fault(StrEnum):
+    """The insured's part of the fault in an accident; the share of each is product data."""
+
+    FULL = "full"
+    MAIN = "main"
+    EQUAL = "equal"
+    MINOR = "minor"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+class DamagedObject(StrEnum):
+    """What was damaged, and so which cover answers for it."""
+
+    OWN_VEHICLE = "own-vehicle"
+    THIRD_PARTY_PROPERTY = "third-party-property"
+
+
+class Bucket(StrEnum):
+    """The part of an estimate or invoice an amount belongs to (domain: matching documents)."""
+
+    PARTS = "parts"
+    LABOUR = "labour"
+    PAINT = "paint"
+    MATERIALS = "materials"
+    OTHER = "other"
+    TAX = "tax"
+
+
+class BankAccount(Record, frozen=True, kw_only=True):
+    """Where money is paid: `bank_code` is the bank's 12-digit CNAPS number."""
+
+    name: Text
+    account: Identifier
+    bank_code: Identifier
+
+    def __post_init__(self) -> None:
+        check_account_number(self.account, "account")
+        check_cnaps(self.bank_code, "bank_code")
+
+
+class LossNotice(Record, frozen=True, kw_only=True):
+    """First notice of loss, from the reporting desk. A later notice for the same claim corrects the earlier one."""
+
+    claim: Identifier
+    line: Line
+    policy_number: Identifier | None = None
+    plate: Identifier
+    vin: Identifier | None = None
+    loss_at_ms: TimeMs
+    notified_at_ms: TimeMs
+    place: Text
+    cause: Identifier
+    driver_name: Text
+    driver_id: Identifier | None = None
+    fault: Fault
+    injury: bool
+    damaged: Annotated[tuple[DamagedObject, ...], Meta(min_length=1, max_length=2)]
+    estimated_loss_minor: AmountMinor
+    currency: Currency
+    photos: Annotated[tuple[Sha256, ...], Meta(max_length=100)] = ()
+    reporter_name: Text
+    reporter_phone: Identifier
+    payee: BankAccount
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+        check_plate(self.plate, "plate")
+        if self.vin is not None:
+            check_vin(self.vin, "vin")
+        if self.driver_id is not None:
+            check_resident_id(self.driver_id, "driver_id")
+        if len(set(self.damaged)) != len(self.damaged):
+            raise ValueError("damaged names the same object twice")
+
+
+class Document(Record, frozen=True, kw_only=True):
+    """A document received for a claim, kept elsewhere: its address and the SHA-256 of its bytes."""
+
+    claim: Identifier
+    document_id: Identifier
+    kind: Identifier
+    url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    sha256: Sha256
+    received_at_ms: TimeMs
+    sender: Text
+
+
+class PolicyCover(Record, frozen=True, kw_only=True):
+    """One cover of a policy version; `deductible_bp` is in basis points."""
+
+    cover: Identifier
+    sum_insured_minor: AmountMinor
+    deductible_minor: AmountMinor = 0
+    deductible_bp: BasisPoints = 0
+
+
+class Policy(Record, frozen=True, kw_only=True):
+    """One version of an insurance policy; an endorsement is the next version with its own start."""
+
+    policy_number: Identifier
+    version: Annotated[int, Meta(ge=1)]
+    line: Line
+    product: Identifier
+    holder_name: Text
+    plate: Identifier
+    vin: Identifier | None = None
+    issued_at_ms: TimeMs
+    effective_from_ms: TimeMs
+    effective_to_ms: TimeMs
+    currency: Currency
+    covers: Annotated[tuple[PolicyCover, ...], Meta(min_length=1, max_length=50)]
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+        check_plate(self.plate, "plate")
+        if self.vin is not None:
+            check_vin(self.vin, "vin")
+        if self.effective_from_ms >= self.effective_to_ms:
+            raise ValueError("effective_to_ms is not after effective_from_ms")
+
+
+class FindingKind(StrEnum):
+    """Who looked into the loss."""
+
+    SURVEY = "survey"
+
+
+class Finding(Record, frozen=True, kw_only=True):
+    """What a survey found: the fault, whether it contradicts the notice, and the loss if it was estimated."""
+
+    claim: Identifier
+    finding_id: Identifier
+    kind: FindingKind
+    surveyor: Identifier
+    found_at_ms: TimeMs
+    fault: Fault
+    contradicts_notice: bool
+    summary: Text
+    loss_minor: AmountMinor | None = None
+    currency: Currency
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+
+
+class BucketAmount(Record, frozen=True, kw_only=True):
+    """A bucket's total as printed on the paper."""
+
+    bucket: Bucket
+    amount_minor: AmountMinor
+
+
+class EstimateLine(Record, frozen=True, kw_only=True):
+    """One position of an estimate."""
+
+    line_id: Identifier
+    part_number: Identifier | None = None
+    description: Text
+    bucket: Bucket
+    amount_minor: AmountMinor
+
+
+class Estimate(Record, frozen=True, kw_only=True):
+    """A repair shop's estimate; `version` 1 is E01, 2 is the first supplement S01, 3 is S02 and so on.
+
+    A supplement states the whole estimate anew. `printed` are the bucket totals on the paper: trusted before sums.
+    """
+
+    claim: Identifier
+    shop: Identifier
+    damaged: DamagedObject
+    version: Annotated[int, Meta(ge=1, le=99)]
+    issued_at_ms: TimeMs
+    currency: Currency
+    lines: Annotated[tuple[EstimateLine, ...], Meta(min_length=1, max_length=2000)]
+    printed: Annotated[tuple[BucketAmount, ...], Meta(max_length=6)] = ()
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+        if len({line.line_id for line in self.lines}) != len(self.lines):
+            raise ValueError("lines has the same line_id twice")
+
+
+class Invoice(Record, frozen=True, kw_only=True):
+    """A repair shop's invoice; (issuer, code, number) and the content's SHA-256 identify the paper."""
+
+    claim: Identifier
+    shop: Identifier
+    damaged: DamagedObject
+    issuer: Identifier
+    code: Identifier
+    number: Identifier
+    sha256: Sha256
+    issued_at_ms: TimeMs
+    currency: Currency
+    buckets: Annotated[tuple[BucketAmount, ...], Meta(min_length=1, max_length=6)]
+    total_minor: AmountMinor
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+        if len({bucket.bucket for bucket in self.buckets}) != len(self.buckets):
+            raise ValueError("buckets has the same bucket twice")
+        if sum(bucket.amount_minor for bucket in self.buckets) != self.total_minor:
+            raise ValueError("total_minor is not the sum of buckets")
+
+
+class DecisionAction(StrEnum):
+    """What a person decides on a settlement version."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Role(StrEnum):
+    """The part a person plays in an approval; nobody holds two on one settlement version."""
+
+    HANDLER = "handler"
+    APPROVER = "approver"
+    MANAGER = "manager"
+
+
+class AdjusterDecision(Record, frozen=True, kw_only=True):
+    """A person's decision on one settlement version."""
+
+    claim: Identifier
+    settlement_version: Annotated[int, Meta(ge=1)]
+    action: DecisionAction
+    role: Role
+    person: Identifier
+    reason: Text
+    decided_at_ms: TimeMs
+
+
+class PaymentInstruction(Record, frozen=True, kw_only=True):
+    """What finance is asked to pay, once. `purpose` is an ISO 20022 external purpose code (INSC)."""
+
+    instruction_id: Identifier
+    claim: Identifier
+    settlement_version: Annotated[int, Meta(ge=1)]
+    attempt: Annotated[int, Meta(ge=1)]
+    payee: BankAccount
+    amount_minor: Annotated[int, Meta(gt=0, le=10**15)]
+    currency: Currency
+    purpose: Identifier
+    issued_at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class PaymentStatusCode(StrEnum):
+    """ISO 20022 external payment transaction status codes the hub understands (pain.002)."""
+
+    RCVD = "RCVD"
+    ACTC = "ACTC"
+    ACCP = "ACCP"
+    PDNG = "PDNG"
+    ACSP = "ACSP"
+    ACSC = "ACSC"
+    ACCC = "ACCC"
+    RJCT = "RJCT"
+
+
+class PaymentStatus(Record, frozen=True, kw_only=True):
+    """What finance says of one payment instruction; `reason_code` is an ISO 20022 external status reason code."""
+
+    claim: Identifier
+    instruction_id: Identifier
+    status: PaymentStatusCode
+    reason_code: Identifier | None = None
+    amount_minor: AmountMinor
+    currency: Currency
+    at_ms: TimeMs
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+
+
+class ClaimStatus(Record, frozen=True, kw_only=True):
+    """The full snapshot of a claim as every department sees it, with the version it belongs to."""
+
+    claim: Identifier
+    version: Annotated[int, Meta(ge=1)]
+    stage: Identifier
+    line: Identifier | None = None
+    policy_number: Identifier | None = None
+    open_tasks: tuple[Identifier, ...] = ()
+    payable_minor: int | None = None
+    paid_minor: AmountMinor = 0
+    currency: Currency | None = None
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class NoticeKind(StrEnum):
+    """What a customer is told."""
+
+    RECEIVED = "received"
+    REGISTERED = "registered"
+    NOT_ACCEPTED = "not-accepted"
+    DOCUMENTS_NEEDED = "documents-needed"
+    DECISION = "decision"
+    REJECTION = "rejection"
+    PAID = "paid"
+
+
+class CustomerNotice(Record, frozen=True, kw_only=True):
+    """A notice to send the customer, once per claim, kind and cause."""
+
+    notice_id: Identifier
+    claim: Identifier
+    kind: NoticeKind
+    name: Text
+    phone: Identifier
+    text: Annotated[str, Meta(min_length=1, max_length=2048)]
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class DeadLetter(Record, frozen=True, kw_only=True):
+    """A record the hub could not take: where it stood, why, and its original bytes."""
+
+    topic: Text
+    generation: int
+    partition: int
+    offset: int
+    key: str | None
+    code: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+    value: bytes
+    headers: dict[str, bytes]
+    at_ms: TimeMs
+
+
+class PolicyWanted(Record, frozen=True, kw_only=True):
+    """A claim's lane asks the policy's lane to wake the claim when the policy is known. Key: policy number."""
+
+    policy_number: Identifier
+    claim: Identifier
+    at_ms: TimeMs
+
+
+class WakeKind(StrEnum):
+    """Why a claim is woken."""
+
+    POLICY_ARRIVED = "policy-arrived"
+    RETRY = "retry"
+
+
+class Wake(Record, frozen=True, kw_only=True):
+    """Another lane, or an operator, wakes a claim: its waiting records are tried again. Key: claim number."""
+
+    claim: Identifier
+    kind: WakeKind
+    policy_number: Identifier | None = None
+    at_ms: TimeMs

@@ -1,0 +1,146 @@
+"""The topic registry: every topic of the hub with its owner, direction, record, key, retention and dead letters."""
+
+import json
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from msgspec import Struct
+
+from schemas.records import (
+    AdjusterDecision,
+    ClaimStatus,
+    CustomerNotice,
+    DeadLetter,
+    Document,
+    Estimate,
+    Finding,
+    Invoice,
+    LossNotice,
+    PaymentInstruction,
+    PaymentStatus,
+    Policy,
+    PolicyWanted,
+    Record,
+    Wake,
+)
+
+DEAD_LETTERS: Final = "hub.dead-letter.v1"
+
+
+class Direction(StrEnum):
+    """Which way a topic flows, seen from the hub."""
+
+    IN = "in"
+    OUT = "out"
+    INTERNAL = "internal"
+
+
+class Key(StrEnum):
+    """What a topic's records are keyed by; NONE is the key of whatever record this one is about."""
+
+    CLAIM = "claim"
+    POLICY = "policy"
+    NONE = "none"
+
+
+class Owner(StrEnum):
+    """The department that decides what a topic says; the first word of the topic's name."""
+
+    REPORTING = "reporting"
+    UNDERWRITING = "underwriting"
+    INVESTIGATION = "investigation"
+    REPAIR = "repair"
+    ADJUSTER = "adjuster"
+    FINANCE = "finance"
+    CLAIMS = "claims"
+    CUSTOMER = "customer"
+    HUB = "hub"
+
+
+class Topic(Struct, frozen=True, kw_only=True):
+    """One topic. `retention_days` None keeps records for ever; `money` asks for FULL_TRANSITIVE compatibility."""
+
+    name: str
+    owner: Owner
+    direction: Direction
+    record: type[Record]
+    key: Key = Key.CLAIM
+    compacted: bool = False
+    retention_days: int | None = 30
+    dead_letter: str | None = None
+    money: bool = False
+
+    @property
+    def subject(self) -> str:
+        """The schema registry's subject of this topic's values."""
+        return f"{self.name}-value"
+
+    @property
+    def compatibility(self) -> str:
+        """The schema registry's compatibility level of the subject."""
+        return "FULL_TRANSITIVE" if self.money else "BACKWARD_TRANSITIVE"
+
+
+def _topic(
+    name: str,
+    direction: Direction,
+    record: type[Record],
+    key: Key = Key.CLAIM,
+    *,
+    compacted: bool = False,
+    retention_days: int | None = 30,
+    money: bool = False,
+) -> Topic:
+    return Topic(
+        name=name,
+        owner=Owner(name.partition(".")[0]),
+        direction=direction,
+        record=record,
+        key=key,
+        compacted=compacted,
+        retention_days=None if compacted else retention_days,
+        dead_letter=None if direction is Direction.OUT else DEAD_LETTERS,
+        money=money,
+    )
+
+
+_IN, _OUT, _INTERNAL = Direction.IN, Direction.OUT, Direction.INTERNAL
+
+TOPICS: Final[Mapping[str, Topic]] = {
+    topic.name: topic
+    for topic in (
+        _topic("reporting.loss-notice.v1", _IN, LossNotice),
+        _topic("reporting.document.v1", _IN, Document),
+        _topic("underwriting.policy.v1", _IN, Policy, Key.POLICY, compacted=True),
+        _topic("investigation.finding.v1", _IN, Finding),
+        _topic("repair.estimate.v1", _IN, Estimate),
+        _topic("repair.invoice.v1", _IN, Invoice),
+        _topic("adjuster.decision.v1", _IN, AdjusterDecision),
+        _topic("finance.payment-status.v1", _IN, PaymentStatus),
+        _topic("claims.status.v1", _OUT, ClaimStatus, compacted=True),
+        _topic("customer.notice.v1", _OUT, CustomerNotice),
+        _topic("finance.payment-instruction.v1", _OUT, PaymentInstruction, retention_days=None, money=True),
+        _topic(DEAD_LETTERS, _OUT, DeadLetter, Key.NONE, retention_days=None),
+        _topic("hub.policy-wanted.v1", _INTERNAL, PolicyWanted, Key.POLICY),
+        _topic("hub.wake.v1", _INTERNAL, Wake),
+    )
+}
+"""Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""
+
+INBOUND: Final = tuple(sorted(t.name for t in TOPICS.values() if t.direction is not Direction.OUT))
+"""What the hub reads."""
+
+OUTBOUND: Final = tuple(sorted(t.name for t in TOPICS.values() if t.direction is not Direction.IN))
+"""What the hub writes."""
+
+
+@cache
+def avro_schema(topic: str) -> dict[str, Any]:
+    """The Avro schema of a topic's values as parsed JSON, from `schemas/avro/`. Do not change the returned value."""
+    file = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", TOPICS[topic].record.__name__).lower() + ".avsc"
+    schema: dict[str, Any] = json.loads(files("schemas").joinpath("avro", file).read_text(encoding="utf-8"))
+    return schema
