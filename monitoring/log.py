@@ -90,8 +90,8 @@ class Foreign(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log the message's template; its arguments only when the library never quotes a record."""
-        told = record.getMessage() if record.name.split(".")[0] in PLAIN_SPOKEN else str(record.msg)
-        text = _LONG_NUMBER.sub("…", told)
+        plain = record.name.split(".")[0] in PLAIN_SPOKEN
+        text = record.getMessage() if plain else _LONG_NUMBER.sub("…", str(record.msg))
         level = min(record.levelno // 10 * 10, logging.CRITICAL)
         get_logger(record.name).log(level, text, exc_info=record.exc_info)
 
