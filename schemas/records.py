@@ -362,7 +362,7 @@ class DeadLetter(Record, frozen=True, kw_only=True):
     generation: int
     partition: int
     offset: int
-    key: str | None
+    key: str | None = None
     code: Identifier
     reason: Annotated[str, Meta(min_length=1, max_length=2048)]
     value: bytes
