@@ -1,0 +1,1 @@
+"""The real services without containers: Kafka, PostgreSQL and a schema registry on loopback."""
