@@ -1,0 +1,59 @@
+"""Which handler decides on which topic. Read top to bottom: this is the hub."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from schemas.records import (
+    AdjusterDecision,
+    Document,
+    Estimate,
+    Finding,
+    Invoice,
+    LossNotice,
+    PaymentStatus,
+    Policy,
+    PolicyWanted,
+    Record,
+    Wake,
+)
+from streams.rules import assessment, authority, intake, payments, survey, underwriting
+
+PolicyKey = tuple[str | None, str]
+"""A policy number, or None and a plate: which policies a record's handler may look up."""
+
+
+class Flow(Struct, frozen=True):
+    """One topic's row: the record it carries, the handler that decides on it, and the policies that handler asks for.
+
+    A handler is `(claim, record, cause, seen) -> Decision`, on policy-keyed topics `(policy file, record, cause, seen)
+    -> PolicyDecision`; it is pure and may raise Park or Dead. `looks_up` names, from the record alone, what `seen`
+    must answer.
+    """
+
+    record: type[Record]
+    handler: Callable[..., Any]
+    looks_up: Callable[[Any], PolicyKey] | None = None
+
+
+def _policy_of_notice(notice: LossNotice) -> PolicyKey:
+    return notice.policy_number, notice.plate
+
+
+def _policy_of_wake(wake: Wake) -> PolicyKey:
+    return wake.policy_number, ""
+
+
+FLOWS: Final[Mapping[str, Flow]] = {
+    "underwriting.policy.v1": Flow(Policy, underwriting.on_policy),
+    "hub.policy-wanted.v1": Flow(PolicyWanted, underwriting.on_policy_wanted),
+    "reporting.loss-notice.v1": Flow(LossNotice, intake.on_loss_notice, looks_up=_policy_of_notice),
+    "hub.wake.v1": Flow(Wake, intake.on_wake, looks_up=_policy_of_wake),
+    "reporting.document.v1": Flow(Document, intake.on_document),
+    "investigation.finding.v1": Flow(Finding, survey.on_finding),
+    "repair.estimate.v1": Flow(Estimate, assessment.on_estimate),
+    "repair.invoice.v1": Flow(Invoice, assessment.on_invoice),
+    "adjuster.decision.v1": Flow(AdjusterDecision, authority.on_decision),
+    "finance.payment-status.v1": Flow(PaymentStatus, payments.on_payment_status),
+}

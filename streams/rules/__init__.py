@@ -1,0 +1,1 @@
+"""What the claims department decides, as pure functions: no I/O, no clock, no framework."""

@@ -1,0 +1,201 @@
+"""The claim: its facts, its open tasks and its money. The stage is derived from them, never set."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from schemas.records import BankAccount, Bucket, DamagedObject, Fault, Line, PolicyCover, Role
+
+
+class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of the claim's state: frozen, written to the ledger as a JSON object without its defaults."""
+
+
+class TaskKind(StrEnum):
+    """What a claim waits for."""
+
+    POLICY = "policy"
+    SURVEY = "survey"
+    ESTIMATE = "estimate"
+    SUPPLEMENT = "supplement"
+    INVOICE = "invoice"
+    APPROVAL = "approval"
+
+
+class Task(_Part, frozen=True, kw_only=True):
+    """One piece of work somebody owes the claim now; `opened` is the causing record's ref. A closed task is gone."""
+
+    kind: TaskKind
+    addressee: str
+    opened: str
+    about: str = ""
+
+
+class Notice(_Part, frozen=True, kw_only=True):
+    """What the newest loss notice said, as far as decisions rest on it."""
+
+    line: Line
+    policy_number: str | None = None
+    plate: str
+    vin: str | None = None
+    loss_at_ms: int
+    notified_at_ms: int
+    fault: Fault
+    damaged: tuple[DamagedObject, ...]
+    estimated_loss_minor: int
+    currency: str
+    photos: int = 0
+    reporter_name: str
+    reporter_phone: str
+    payee: BankAccount
+    payee_changed: bool = False
+
+
+class PolicyInForce(_Part, frozen=True, kw_only=True):
+    """The policy version in force at the loss time; `inception_at_ms` is when the policy's first version began."""
+
+    number: str
+    version: int
+    currency: str
+    inception_at_ms: int
+    covers: tuple[PolicyCover, ...]
+
+    def cover(self, name: str) -> PolicyCover | None:
+        """The cover of this name, if the policy has it."""
+        return next((cover for cover in self.covers if cover.cover == name), None)
+
+
+class Surveyed(_Part, frozen=True, kw_only=True):
+    """What the newest finding said."""
+
+    fault: Fault
+    contradicts_notice: bool = False
+    found_at_ms: int
+
+
+class KeptLine(Struct, frozen=True, array_like=True):
+    """One line of the newest estimate, kept to name what the next supplement changes."""
+
+    line_id: str
+    part_number: str | None
+    description: str
+    bucket: Bucket
+    amount_minor: int
+
+
+class Assessed(_Part, frozen=True, kw_only=True):
+    """Estimate and invoice of one damaged object, amounts per bucket in minor units.
+
+    `version`, `buckets` and `lines` are the newest estimate's. `invoice` names the paper (issuer, code, number).
+    `agreed_minor` is never more than the estimate; `excess` says that the invoice is, and so waits for a supplement.
+    """
+
+    damaged: DamagedObject
+    shop: str
+    version: int
+    buckets: dict[Bucket, int]
+    lines: tuple[KeptLine, ...] = ()
+    invoice: str | None = None
+    invoice_at_ms: int = 0
+    invoiced: dict[Bucket, int] | None = None
+    agreed_minor: int | None = None
+    excess: bool = False
+
+
+class SettlementVersion(_Part, frozen=True, kw_only=True):
+    """One computed version of what is owed, per cover in minor units. `payable_minor` below zero is a recovery.
+
+    Its steps are told in the reason of the decision that `cause` refers to, and can be computed again at any time.
+    """
+
+    version: int
+    covers: dict[str, int]
+    payable_minor: int
+    currency: str
+    cause: str
+
+
+class Outcome(StrEnum):
+    """How the claim was decided."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    NOT_ACCEPTED = "not-accepted"
+
+
+class Approval(_Part, frozen=True, kw_only=True):
+    """One person's yes to the current settlement version."""
+
+    role: Role
+    person: str
+
+
+class PaymentState(StrEnum):
+    """Where a payment stands (design: payments and reconciliation); settled and rejected end an attempt."""
+
+    INSTRUCTED = "instructed"
+    ACCEPTED = "accepted"
+    SETTLED = "settled"
+    REJECTED = "rejected"
+
+
+class Payment(_Part, frozen=True, kw_only=True):
+    """One attempt to pay one settlement version; `proposed_by` and `approved_by` are never the same."""
+
+    id: str
+    claim: str
+    settlement_version: int
+    attempt: int
+    amount_minor: int
+    currency: str
+    state: PaymentState
+    proposed_by: str
+    approved_by: str
+    cause: str
+
+
+class Stage(StrEnum):
+    """Where a claim stands, derived from its facts, tasks and money."""
+
+    REPORTED = "reported"
+    NOT_ACCEPTED = "not-accepted"
+    REGISTERED = "registered"
+    INVESTIGATING = "investigating"
+    ASSESSING = "assessing"
+    DECIDED = "decided"
+    AGREED = "agreed"
+    PAYING = "paying"
+    PAID = "paid"
+    CLOSED = "closed"
+
+
+class Claim(_Part, frozen=True, kw_only=True):
+    """Everything decisions on one claim rest on. `open_tasks` are oldest first, `notices` the customer notices sent,
+    `seen` the applied event ids. The journal keeps what is not here."""
+
+    number: str
+    version: int = 0
+    notice: Notice | None = None
+    policy: PolicyInForce | None = None
+    surveyed: Surveyed | None = None
+    documents: tuple[str, ...] = ()
+    open_tasks: tuple[Task, ...] = ()
+    assessed: tuple[Assessed, ...] = ()
+    settlement: SettlementVersion | None = None
+    approvals: tuple[Approval, ...] = ()
+    outcome: Outcome | None = None
+    outcome_reason: str | None = None
+    payments: tuple[Payment, ...] = ()
+    notices: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+
+    @property
+    def fault(self) -> Fault:
+        """The insured's fault: as a survey found it, else as the notice said."""
+        if self.surveyed is not None and self.surveyed.fault is not Fault.UNKNOWN:
+            return self.surveyed.fault
+        return Fault.UNKNOWN if self.notice is None else self.notice.fault
+
+    def assessed_of(self, damaged: DamagedObject) -> Assessed | None:
+        """What is known of one damaged object's repair."""
+        return next((known for known in self.assessed if known.damaged is damaged), None)

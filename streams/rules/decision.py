@@ -1,0 +1,73 @@
+"""What a rule is given and what it returns: plain values, nothing done yet."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from schemas.records import Policy, Record
+from streams.rules.claim import Claim, Payment
+from streams.rules.policy_file import PolicyFile
+
+
+class Cause(Struct, frozen=True):
+    """The record that made a rule run. `ref` is where it stands: topic/partition/offset, with the log's generation.
+
+    `at_ms` is the record's own time (CloudEvents time, else the Kafka timestamp): the only time a rule ever sees.
+    """
+
+    ref: str
+    topic: str
+    at_ms: int
+
+
+class Output(Struct, frozen=True):
+    """A record to send: to which topic, under which key, and the rule and reason it rests on."""
+
+    topic: str
+    key: str
+    record: Record
+    rule: str
+    reason: str
+
+
+class Decision(Struct, frozen=True):
+    """A claim after a record, what is sent for it, and the payments whose state changed.
+
+    The engine adds the claim's version, the seen event id and the `claims.status` snapshot; a rule does not.
+    """
+
+    claim: Claim
+    rule: str
+    reason: str
+    outputs: tuple[Output, ...] = ()
+    payments: tuple[Payment, ...] = ()
+
+
+class PolicyDecision(Struct, frozen=True):
+    """A policy file after a record, and what is sent for it."""
+
+    policy: PolicyFile
+    rule: str
+    reason: str
+    outputs: tuple[Output, ...] = ()
+
+
+class Lookups(Protocol):
+    """What a rule may know beyond its claim; each answer is kept in the journal."""
+
+    def policies(self, number: str | None, plate: str) -> tuple[Policy, ...]:
+        """All known versions of the policy of this number; without a number, of the policies on this plate."""
+
+
+class CapturedLookups:
+    """Look-ups answered from values fetched before: live from one bulk query, on replay from the journal."""
+
+    def __init__(self, by_number: Mapping[str, tuple[Policy, ...]], by_plate: Mapping[str, tuple[Policy, ...]]) -> None:
+        self._by_number = by_number
+        self._by_plate = by_plate
+
+    def policies(self, number: str | None, plate: str) -> tuple[Policy, ...]:
+        if number is not None:
+            return self._by_number.get(number, ())
+        return self._by_plate.get(plate, ())

@@ -1,0 +1,118 @@
+"""What a product's contract and the regulator fix, as data with effective dates."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Protocol, TypeVar
+
+from msgspec import Struct, toml
+
+from schemas.records import Fault
+
+
+class CompulsoryBucket(StrEnum):
+    """The buckets of compulsory motor insurance."""
+
+    DEATH_DISABILITY = "death-disability"
+    MEDICAL = "medical"
+    PROPERTY = "property"
+
+
+class _Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of a product file."""
+
+
+class CompulsoryLimits(_Data):
+    """What compulsory motor pays at most per bucket."""
+
+    death_disability_minor: int
+    medical_minor: int
+    property_minor: int
+
+    def of(self, bucket: CompulsoryBucket) -> int:
+        """The limit of one bucket."""
+        match bucket:
+            case CompulsoryBucket.DEATH_DISABILITY:
+                return self.death_disability_minor
+            case CompulsoryBucket.MEDICAL:
+                return self.medical_minor
+            case CompulsoryBucket.PROPERTY:
+                return self.property_minor
+
+
+class Compulsory(_Data):
+    """Compulsory motor's limits from a date on."""
+
+    since: datetime
+    at_fault: CompulsoryLimits
+    not_at_fault: CompulsoryLimits
+
+
+class AuthorityLimits(_Data):
+    """Up to which settled amount who may decide, and below which risk score nobody needs to."""
+
+    automatic_minor: int
+    handler_minor: int
+    approver_minor: int
+    automatic_below_risk: int
+
+
+class RiskWeights(_Data):
+    """The weight of each risk signal."""
+
+    loss_within_7_days: int
+    loss_within_30_days: int
+    late_notice: int
+    payee_changed: int
+    contradicted: int
+    near_limit: int
+
+
+class Terms(_Data):
+    """The rules of a product from a date on."""
+
+    since: datetime
+    survey_above_minor: int
+    tolerance_minor: int
+    authority: AuthorityLimits
+    risk: RiskWeights
+    liability_share: Mapping[Fault, int]
+
+
+class _Dated(Protocol):
+    @property
+    def since(self) -> datetime: ...
+
+
+D = TypeVar("D", bound=_Dated)
+
+
+class Product(_Data):
+    """A product file; terms and limits are newest first."""
+
+    currency: str
+    terms: tuple[Terms, ...]
+    compulsory: tuple[Compulsory, ...]
+
+    def terms_at(self, loss_at_ms: int) -> Terms:
+        """The terms for a loss at this time; the oldest ones for any loss before them."""
+        return _in_force(self.terms, loss_at_ms)
+
+    def compulsory_at(self, loss_at_ms: int) -> Compulsory:
+        """Compulsory motor's limits for a loss at this time; the oldest ones for any loss before them."""
+        return _in_force(self.compulsory, loss_at_ms)
+
+
+@cache
+def motor() -> Product:
+    """The motor product."""
+    return toml.decode(files("streams.rules").joinpath("products/motor.toml").read_bytes(), type=Product)
+
+
+def _in_force(newest_first: tuple[D, ...], at_ms: int) -> D:
+    for entry in newest_first:
+        if entry.since.timestamp() * 1000 <= at_ms:
+            return entry
+    return newest_first[-1]

@@ -1,0 +1,338 @@
+"""What is owed: every cover as a list of exact steps over a case, rounded once per cover."""
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from fractions import Fraction
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct, ValidationError, convert, field
+
+from streams.rules.product import CompulsoryBucket, CompulsoryLimits, motor
+
+Exact = int | Fraction
+Whole = Annotated[int, Meta(ge=0)]
+Rate = Annotated[int, Meta(ge=0, le=10_000)]
+
+WHOLE_BP: Final = 10_000
+HALF: Final = Fraction(1, 2)
+
+
+class CoverKind(StrEnum):
+    """A cover the hub can settle."""
+
+    COMPULSORY_MOTOR = "compulsory-motor"
+    OWN_DAMAGE = "own-damage"
+    THIRD_PARTY_LIABILITY = "third-party-liability"
+    MEDICAL = "medical"
+    HOSPITAL_ALLOWANCE = "hospital-allowance"
+    DISABILITY = "disability"
+    PROPERTY = "property"
+    RESCUE_COST = "rescue-cost"
+
+
+class CaseError(ValueError):
+    """A case cannot be settled: `field` says where, the text says why and never repeats the value."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field = field
+
+
+class CoverTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One cover of a case: amounts in minor units, rates in basis points."""
+
+    cover: CoverKind
+    sum_insured: Whole | None = None
+    insurable_value: Annotated[int, Meta(gt=0)] | None = None
+    deductible: Whole = 0
+    deductible_bp: Rate = 0
+    deductible_used: Whole = 0
+    reimbursement_bp: Rate | None = None
+    paid_by_others: Whole = 0
+    paid_before: Whole = 0
+    salvage: Whole = 0
+    daily: Whole | None = None
+    waiting_days: Whole = 0
+
+
+class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All a settlement rests on. `losses` gives the assessed loss of each cover that starts from one: an amount, or
+    for compulsory motor an amount per bucket. `liability_share` is the insured's share of the fault in per cent;
+    compulsory motor's limits are those at `loss_at_ms`, without it the newest."""
+
+    name: str = ""
+    loss_at_ms: Whole | None = None
+    covers: Annotated[tuple[CoverTerms, ...], Meta(min_length=1, max_length=50)]
+    losses: dict[str, int | dict[str, int]] = {}
+    liability_share: Annotated[int, Meta(ge=0, le=100)] | None = None
+    hospital_days: Whole | None = None
+    disability_grade: Annotated[int, Meta(ge=1, le=10)] | None = None
+    advances: Whole = 0
+    compulsory_paid: Whole | None = None
+
+
+class Step(Struct, frozen=True):
+    """One step of a cover's calculation: exact amounts before and after, as whole numbers or fractions of a minor
+    unit, and the sentence that explains it."""
+
+    step: str
+    before: str
+    after: str
+    why: str
+
+
+class CoverAmount(Struct, frozen=True):
+    """What one cover pays, and how it came about."""
+
+    cover: CoverKind
+    amount_minor: int = field(name="amount")
+    steps: tuple[Step, ...] = ()
+
+
+class Settlement(Struct, frozen=True):
+    """What is owed in a case; as JSON it is what `claimhub settle` prints. A payable below zero is a recovery."""
+
+    name: str
+    covers: tuple[CoverAmount, ...]
+    total_minor: int = field(name="total")
+    payable_minor: int = field(name="payable")
+
+
+class _Cover(Struct, frozen=True):
+    """One cover at work: its terms, the case, where the terms stand in it, and what compulsory motor pays."""
+
+    terms: CoverTerms
+    case: Case
+    at: str
+    compulsory: int
+
+    def need(self, value: int | None, name: str) -> int:
+        """The cover's own term `name`, or CaseError when the case leaves it out."""
+        if value is None:
+            raise CaseError(f"{self.at}.{name}", f"is missing; {self.terms.cover} needs it")
+        return value
+
+    def need_of_case(self, value: int | None, name: str) -> int:
+        """The same for a value that stands beside the covers."""
+        if value is None:
+            raise CaseError(name, f"is missing; {self.terms.cover} needs it")
+        return value
+
+
+Rule = Callable[[_Cover, Exact], tuple[Exact, str]]
+
+
+def _less(amount: Exact, minus: int, what: str) -> tuple[Exact, str]:
+    return max(amount - minus, 0), f"minus {what} {minus}, not below zero"
+
+
+def _bucket_limits(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    loss, limits = _bucket_losses(cover), _compulsory_limits(cover.case)
+    paid = {bucket: min(loss.get(bucket, 0), limits.of(bucket)) for bucket in CompulsoryBucket}
+    words = ", ".join(f"{bucket} {paid[bucket]} (limit {limits.of(bucket)})" for bucket in CompulsoryBucket)
+    return sum(paid.values()), f"the smaller of loss and limit per bucket: {words}"
+
+
+def _less_compulsory(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    return _less(amount, cover.compulsory, "what compulsory motor pays")
+
+
+def _less_paid_by_others(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    return _less(amount, cover.terms.paid_by_others, "what others paid")
+
+
+def _less_salvage(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    return _less(amount, cover.terms.salvage, "salvage")
+
+
+def _deductible_amount(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    return _less(amount, cover.terms.deductible, "deductible")
+
+
+def _annual_deductible(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    left = max(cover.terms.deductible - cover.terms.deductible_used, 0)
+    return _less(amount, left, "what is left of the year's deductible")
+
+
+def _deductible_larger(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    by_rate = Fraction(amount * cover.terms.deductible_bp, WHOLE_BP)
+    larger = max(by_rate, Fraction(cover.terms.deductible))
+    words = f"minus the larger of {cover.terms.deductible} and {cover.terms.deductible_bp} bp, not below zero"
+    return max(amount - larger, 0), words
+
+
+def _deductible_rate(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    return _share(amount, WHOLE_BP - cover.terms.deductible_bp), f"less a deductible of {cover.terms.deductible_bp} bp"
+
+
+def _liability_share(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    share = cover.need_of_case(cover.case.liability_share, "liability_share")
+    return _share(amount, share * 100), f"the insured's share of the fault: {share} per cent"
+
+
+def _reimbursement_rate(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    rate = cover.need(cover.terms.reimbursement_bp, "reimbursement_bp")
+    return _share(amount, rate), f"{rate} bp are reimbursed"
+
+
+def _average(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    insured = cover.need(cover.terms.sum_insured, "sum_insured")
+    value = cover.need(cover.terms.insurable_value, "insurable_value")
+    if insured >= value:
+        return amount, f"fully insured: {insured} of {value}"
+    return amount * Fraction(insured, value), f"under-insured: {insured} of {value}"
+
+
+def _daily_allowance(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    daily = cover.need(cover.terms.daily, "daily")
+    days = cover.need_of_case(cover.case.hospital_days, "hospital_days")
+    paid_days = max(days - cover.terms.waiting_days, 0)
+    return daily * paid_days, f"{daily} a day for {paid_days} of {days} days, the first {cover.terms.waiting_days} not"
+
+
+def _disability_grade(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    insured = cover.need(cover.terms.sum_insured, "sum_insured")
+    grade = cover.need_of_case(cover.case.disability_grade, "disability_grade")
+    return Fraction(insured * (11 - grade), 10), f"grade {grade}: {11 - grade} tenths of {insured}"
+
+
+def _limit(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
+    if amount == 0:
+        return amount, "nothing to limit"
+    left = max(cover.need(cover.terms.sum_insured, "sum_insured") - cover.terms.paid_before, 0)
+    return min(amount, left), f"at most {left}, what is left of the sum insured"
+
+
+STEPS: Final[Mapping[CoverKind, tuple[tuple[str, Rule], ...]]] = {
+    CoverKind.COMPULSORY_MOTOR: (("bucket-limits", _bucket_limits),),
+    CoverKind.OWN_DAMAGE: (
+        ("less-paid-by-others", _less_paid_by_others),
+        ("less-salvage", _less_salvage),
+        ("deductible-amount", _deductible_amount),
+        ("limit", _limit),
+        ("deductible-rate", _deductible_rate),
+    ),
+    CoverKind.THIRD_PARTY_LIABILITY: (
+        ("less-compulsory", _less_compulsory),
+        ("liability-share", _liability_share),
+        ("limit", _limit),
+        ("deductible-rate", _deductible_rate),
+    ),
+    CoverKind.MEDICAL: (
+        ("less-paid-by-others", _less_paid_by_others),
+        ("annual-deductible", _annual_deductible),
+        ("reimbursement-rate", _reimbursement_rate),
+        ("limit", _limit),
+    ),
+    CoverKind.HOSPITAL_ALLOWANCE: (("daily-allowance", _daily_allowance), ("limit", _limit)),
+    CoverKind.DISABILITY: (("disability-grade", _disability_grade), ("limit", _limit)),
+    CoverKind.PROPERTY: (
+        ("less-salvage", _less_salvage),
+        ("average", _average),
+        ("deductible-larger", _deductible_larger),
+        ("limit", _limit),
+    ),
+    CoverKind.RESCUE_COST: (("average", _average), ("limit", _limit)),
+}
+WITHOUT_LOSS: Final = frozenset({CoverKind.HOSPITAL_ALLOWANCE, CoverKind.DISABILITY})
+
+
+def settle(case: Case) -> Settlement:
+    """Compute what each cover pays, the total, and what is payable after advances.
+
+    Raises CaseError naming the field a cover needs and the case does not have, or a loss that cannot be.
+    """
+    _check_losses(case)
+    amounts: dict[int, CoverAmount] = {}
+    compulsory = 0
+    for index in _compulsory_first(case.covers):
+        terms = case.covers[index]
+        paid_first = compulsory if case.compulsory_paid is None else case.compulsory_paid
+        amounts[index] = _settle_cover(_Cover(terms, case, f"covers[{index}]", paid_first))
+        if terms.cover is CoverKind.COMPULSORY_MOTOR:
+            compulsory = amounts[index].amount_minor
+    total = sum(amount.amount_minor for amount in amounts.values())
+    in_order = tuple(amounts[index] for index in range(len(case.covers)))
+    return Settlement(case.name, in_order, total, total - case.advances)
+
+
+def read_case(value: object) -> Case:
+    """Read a case from decoded JSON. Raises CaseError naming the field that is wrong, unknown or missing."""
+    try:
+        return convert(value, Case)
+    except ValidationError as error:
+        why, _, path = str(error).partition(" - at `$")
+        where = path.rstrip("`").lstrip(".")
+        raise CaseError(where or "case", why) from None
+
+
+def round_half_away(amount: Exact) -> int:
+    """The nearest whole number; a half goes away from zero."""
+    if isinstance(amount, int):
+        return amount
+    whole = int(abs(amount) + HALF)
+    return whole if amount >= 0 else -whole
+
+
+def _compulsory_limits(case: Case) -> CompulsoryLimits:
+    """The limits of an insured at fault, unless the share of the fault is 0."""
+    product = motor()
+    table = product.compulsory[0] if case.loss_at_ms is None else product.compulsory_at(case.loss_at_ms)
+    return table.not_at_fault if case.liability_share == 0 else table.at_fault
+
+
+def _settle_cover(cover: _Cover) -> CoverAmount:
+    amount = _assessed_loss(cover)
+    steps = []
+    for name, rule in STEPS[cover.terms.cover]:
+        before = amount
+        amount, why = rule(cover, before)
+        steps.append(Step(name, str(before), str(amount), why))
+    return CoverAmount(cover.terms.cover, round_half_away(amount), tuple(steps))
+
+
+def _assessed_loss(cover: _Cover) -> int:
+    kind = cover.terms.cover
+    if kind in WITHOUT_LOSS:
+        return 0
+    if kind is CoverKind.COMPULSORY_MOTOR:
+        return sum(_bucket_losses(cover).values())
+    loss = cover.case.losses.get(kind)
+    if not isinstance(loss, int):
+        raise CaseError(f"losses.{kind}", "is missing" if loss is None else "is an amount, not buckets")
+    return loss
+
+
+def _bucket_losses(cover: _Cover) -> Mapping[str, int]:
+    loss = cover.case.losses.get(cover.terms.cover)
+    if not isinstance(loss, dict):
+        raise CaseError(f"losses.{cover.terms.cover}", "is missing" if loss is None else f"has buckets: {_words(CompulsoryBucket)}")
+    return loss
+
+
+def _check_losses(case: Case) -> None:
+    kinds = [terms.cover for terms in case.covers]
+    for index, kind in enumerate(kinds):
+        if kind in kinds[:index]:
+            raise CaseError(f"covers[{index}].cover", f"{kind} is given twice")
+    for name, loss in case.losses.items():
+        if name not in kinds:
+            raise CaseError(f"losses.{name}", "is no cover of this case")
+        for bucket, amount in loss.items() if isinstance(loss, dict) else (("", loss),):
+            where = f"losses.{name}.{bucket}".rstrip(".")
+            if bucket and bucket not in set(CompulsoryBucket):
+                raise CaseError(where, f"is no bucket; they are {_words(CompulsoryBucket)}")
+            if amount < 0:
+                raise CaseError(where, "is below zero")
+
+
+def _compulsory_first(covers: tuple[CoverTerms, ...]) -> list[int]:
+    return sorted(range(len(covers)), key=lambda index: covers[index].cover is not CoverKind.COMPULSORY_MOTOR)
+
+
+def _share(amount: Exact, rate_bp: int) -> Exact:
+    return amount if rate_bp == WHOLE_BP else Fraction(amount * rate_bp, WHOLE_BP)
+
+
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(names)
