@@ -1,0 +1,53 @@
+# The front door: every target sets up what it needs in .venv, once.
+
+PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.13 python3.14; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; done; echo python3)
+BIN := .venv/bin
+# Byte code is written at first use: writing all of it now would double the wait before the first demo.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
+
+.PHONY: help demo test check lint bench clean
+.DELETE_ON_ERROR:
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-7s %s\n' "$$name" "$$what"; done
+
+demo: .venv/.ready ## play three claims through the hub, here and now, without any service
+	@$(BIN)/claimhub demo
+
+test: .venv/.ready-dev ## run the tests on a real Kafka and PostgreSQL, started by the tests (ARGS="-k name")
+	$(BIN)/pytest $(ARGS)
+
+check: lint ## lint, types, import contracts, then all tests, also on a real schema registry
+	CLAIMHUB_TEST_REGISTRY=$${CLAIMHUB_TEST_REGISTRY:-start} $(MAKE) --no-print-directory test
+
+lint: .venv/.ready-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.ready-dev ## measure the hub against a plain program that writes the same rows
+	$(BIN)/claimhub bench
+
+clean: ## remove the environment and everything the tools left (not the cached downloads)
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.made: bootstrap.py
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "There is no $(PYTHON). Install Python 3.11 or newer (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) bootstrap.py .venv
+	@touch $@
+
+.venv/.ready: requirements.lock pyproject.toml .venv/.made
+	@echo "Setting up .venv, once; about half a minute" >&2
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.ready-dev: requirements-dev.lock .venv/.ready
+	@echo "Adding the tools for tests to .venv, once" >&2
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
