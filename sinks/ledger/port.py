@@ -1,0 +1,253 @@
+"""What the engine asks of a ledger. PostgreSQL and SQLite both answer; one contract suite holds them to it.
+
+Headers travel as MessagePack of a list of (name, bytes or nil): exact, and cheap to write.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+
+class StaleToken(Exception):
+    """Another owner has taken this lane: nothing was written. Let go of the lane."""
+
+
+class PositionMoved(Exception):
+    """A lane's position is not the one this batch continues: nothing was written. Never guess: leave the process."""
+
+
+class LedgerUnavailable(Exception):
+    """The database went away, was too slow or ended the session, a COMMIT in flight included. Drop the lane, take it
+    again, read positions."""
+
+
+class LedgerRefused(Exception):
+    """The database will never take this statement (a constraint, a value, a missing table): nothing was written, and
+    trying again would end the same. A fault of the program: leave the process. `constraint` is its name, if it has one.
+    """
+
+    def __init__(self, reason: str, constraint: str | None = None) -> None:
+        super().__init__(reason)
+        self.constraint = constraint
+
+
+class TopicChanged(Exception):
+    """A topic is not the one this ledger knows: it was created anew, or its partition count differs."""
+
+
+class TopicIdentity(NamedTuple):
+    """A topic as the broker names it now; `id` changes when a topic is deleted and created again."""
+
+    topic: str
+    id: str
+    partitions: int
+
+
+class Lane(NamedTuple):
+    """A lane just taken. `token` fences every later write; `seq` is the last outbox number used, `entry` the last
+    journal entry number; `positions` maps each inbound topic to the next offset to read, `generations` each topic
+    to the incarnation of its log."""
+
+    lane: int
+    token: int
+    seq: int
+    entry: int
+    positions: dict[str, int]
+    generations: dict[str, int]
+
+
+class JournalRow(NamedTuple):
+    """One applied record (outcome `done` or `duplicate`). Key: topic, generation, partition, offset.
+
+    `subject` is the claim or policy number, `entry` the lane's gapless order of application, `inputs` the captured
+    look-ups as JSON (or None), `headers` MessagePack.
+    """
+
+    topic: str
+    generation: int
+    partition: int
+    offset: int
+    lane: int
+    entry: int
+    subject: str
+    event_id: str
+    outcome: str
+    rule: str
+    reason: str
+    at_ms: int
+    timestamp_ms: int
+    inputs: str | None
+    headers: bytes
+    value: bytes | None
+
+
+class StateRow(NamedTuple):
+    """A claim's or policy's newest state. `state` is JSON text; `found_by` is the stage of a claim, the plate of
+    a policy."""
+
+    key: str
+    lane: int
+    version: int
+    found_by: str
+    at_ms: int
+    state: str
+
+
+class OutboxRow(NamedTuple):
+    """A record to publish. Key: lane, seq (gapless per lane). `cause` is the causing record's ref."""
+
+    lane: int
+    seq: int
+    topic: str
+    partition: int
+    key: str
+    subject: str
+    cause: str
+    rule: str
+    reason: str
+    at_ms: int
+    headers: bytes
+    value: bytes
+
+
+class PaymentRow(NamedTuple):
+    """One payment attempt as it stands now; the table forbids `approved_by` = `proposed_by` and a second row of the
+    same (claim, settlement_version, attempt)."""
+
+    id: str
+    claim: str
+    lane: int
+    settlement_version: int
+    attempt: int
+    amount_minor: int
+    currency: str
+    state: str
+    proposed_by: str
+    approved_by: str
+    cause: str
+    at_ms: int
+
+
+class ParkedRow(NamedTuple):
+    """A waiting record, in the order of arrival (`entry`). `until` is a space-separated list of topics."""
+
+    topic: str
+    generation: int
+    partition: int
+    offset: int
+    lane: int
+    entry: int
+    subject: str
+    reason: str
+    until: str
+    at_ms: int
+    timestamp_ms: int
+    headers: bytes
+    value: bytes | None
+
+
+class DeadRow(NamedTuple):
+    """A record that could not be taken, with its original bytes."""
+
+    topic: str
+    generation: int
+    partition: int
+    offset: int
+    lane: int
+    entry: int
+    key: bytes | None
+    subject: str
+    code: str
+    reason: str
+    at_ms: int
+    timestamp_ms: int
+    headers: bytes
+    value: bytes | None
+
+
+class LaneCommit(Struct, kw_only=True):
+    """All that one batch of one lane writes, in one transaction.
+
+    `seq` and `entry` are the lane's values before the batch; `positions` holds (topic, before, after) of the topics
+    that moved; `parked_gone` the (topic, generation, partition, offset) of released records, taken away before `parked`
+    is added, so a record may be in both. A claim, policy or payment stands in its list once.
+    """
+
+    lane: int
+    token: int
+    seq: int
+    seq_used: int = 0
+    entry: int
+    entries_used: int = 0
+    positions: list[tuple[str, int, int]]
+    journal: list[JournalRow] = []
+    claims: list[StateRow] = []
+    policies: list[StateRow] = []
+    outbox: list[OutboxRow] = []
+    payments: list[PaymentRow] = []
+    parked: list[ParkedRow] = []
+    parked_gone: list[tuple[str, int, int, int]] = []
+    dead: list[DeadRow] = []
+
+
+class Published(NamedTuple):
+    """How far a lane's outbox is out: the last contiguous `seq` delivered, and per (topic, partition) the offset
+    after the last delivered record."""
+
+    seq: int
+    out_next: dict[tuple[str, int], int]
+
+
+class Ledger(Protocol):
+    """The engine's whole view of the database. Every method may raise LedgerUnavailable and may be called from any
+    thread; no method is called twice at once for one lane. No message holds a value of a row."""
+
+    def prepare(
+        self,
+        inbound: Sequence[TopicIdentity],
+        outbound: Sequence[TopicIdentity],
+        log_start: Mapping[tuple[str, int], int],
+        memory_only: bool,
+    ) -> None:
+        """Make rows for topics, lanes, positions and relay that are not there yet; a first position is `log_start`.
+
+        A topic known under another id is TopicChanged, unless `memory_only`: then its generation goes up and its
+        positions and relay offsets start at 0. A known topic with another partition count is TopicChanged.
+        """
+
+    def check_topics(self, topics: Iterable[TopicIdentity]) -> None:
+        """Raise TopicChanged when a topic's id or partition count is not the known one."""
+
+    def take(self, owner: str, lanes: Sequence[int]) -> tuple[list[Lane], list[int]]:
+        """Raise the token of each free lane, then read its positions. Lanes whose row is locked come back second.
+
+        Raises TopicChanged for a lane that `prepare` has not made.
+        """
+
+    def end_frozen_owner(self, lanes: Sequence[int]) -> int:
+        """End the sessions of owners that keep these lanes' rows locked; how many were ended."""
+
+    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, str], list[ParkedRow]]:
+        """States (JSON) of those that exist, and all records parked for them, in `entry` order."""
+
+    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, str]:
+        """States (JSON) by policy number of the policies with these numbers or, as newest version, these plates."""
+
+    def commit(self, commit: LaneCommit) -> None:
+        """Write everything or nothing. Raises StaleToken, PositionMoved or LedgerRefused."""
+
+    def published(self, lanes: Sequence[int]) -> dict[int, Published]:
+        """How far each lane's outbox is known to be out."""
+
+    def outbox_after(self, lane: int, token: int, seq: int, limit: int) -> list[OutboxRow]:
+        """The next rows to publish in `seq` order; none when the token is stale."""
+
+    def mark_published(self, published: Mapping[int, Published]) -> None:
+        """Move the marks forward; never back."""
+
+    def cancel(self) -> None:
+        """Cancel statements still running, from any thread; their callers get LedgerUnavailable."""
+
+    def close(self) -> None:
+        """Close all connections."""

@@ -1,0 +1,354 @@
+"""The ledger in PostgreSQL: one transaction a batch, of a fixed number of bulk statements."""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+from sqlalchemy import BigInteger, Integer, LargeBinary, Table
+
+from sinks.ledger import prepare as topics
+from sinks.ledger.port import (
+    Lane,
+    LaneCommit,
+    LedgerRefused,
+    LedgerUnavailable,
+    OutboxRow,
+    ParkedRow,
+    PaymentRow,
+    PositionMoved,
+    Published,
+    StaleToken,
+    StateRow,
+    TopicChanged,
+    TopicIdentity,
+)
+from sinks.ledger.tables import VERSION, dead_letters, journal, outbox, parked
+
+# A frozen process must not hold a lane's row for long; a dead network must not hold a process for long.
+_CONNECT: Final[Mapping[str, Any]] = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "options": "-c statement_timeout=10s -c lock_timeout=8s -c idle_in_transaction_session_timeout=5s",
+}
+_PREPARE_LOCK: Final = 7_216_114
+# SQLSTATE classes of statements that would fail again: data, integrity, syntax or privilege, raised by a trigger.
+_REFUSED: Final = ("22", "23", "42", "P0")
+
+_FENCE: Final = """
+    UPDATE lanes SET seq = seq + %s, entry = entry + %s WHERE lane = %s AND token = %s AND seq = %s AND entry = %s"""
+_POSITIONS: Final = """
+    UPDATE positions p SET next = x.after
+    FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS x (topic, before, after)
+    WHERE p.topic = x.topic AND p.lane = %s AND p.next = x.before"""
+_PARKED_GONE: Final = """
+    DELETE FROM parked p
+    USING unnest(%s::text[], %s::int[], %s::int[], %s::bigint[]) AS x (topic, generation, partition, "offset")
+    WHERE (p.topic, p.generation, p.partition, p."offset") = (x.topic, x.generation, x.partition, x."offset")"""
+_CLAIMS: Final = """
+    INSERT INTO claims (claim, lane, version, stage, at_ms, state)
+    SELECT e ->> 0, (e ->> 1)::int, (e ->> 2)::int, e ->> 3, (e ->> 4)::bigint, e -> 5 FROM jsonb_array_elements(%s) e
+    ON CONFLICT (claim) DO UPDATE SET
+        lane = excluded.lane, version = excluded.version, stage = excluded.stage, at_ms = excluded.at_ms,
+        state = excluded.state"""
+_POLICIES: Final = """
+    INSERT INTO policies (number, lane, version, plate, at_ms, state)
+    SELECT e ->> 0, (e ->> 1)::int, (e ->> 2)::int, e ->> 3, (e ->> 4)::bigint, e -> 5 FROM jsonb_array_elements(%s) e
+    ON CONFLICT (number) DO UPDATE SET
+        lane = excluded.lane, version = excluded.version, plate = excluded.plate, at_ms = excluded.at_ms,
+        state = excluded.state"""
+# What was approved never changes: only the state moves.
+_PAYMENTS: Final = """
+    INSERT INTO payments (id, claim, lane, settlement_version, attempt, amount_minor, currency, state, proposed_by,
+        approved_by, cause, at_ms)
+    SELECT e ->> 0, e ->> 1, (e ->> 2)::int, (e ->> 3)::int, (e ->> 4)::int, (e ->> 5)::bigint, e ->> 6, e ->> 7,
+        e ->> 8, e ->> 9, e ->> 10, (e ->> 11)::bigint
+    FROM jsonb_array_elements(%s) e
+    ON CONFLICT (id) DO UPDATE SET state = excluded.state, cause = excluded.cause, at_ms = excluded.at_ms"""
+_TAKE: Final = """
+    WITH free AS (SELECT lane FROM lanes WHERE lane = ANY (%s) ORDER BY lane FOR UPDATE SKIP LOCKED)
+    UPDATE lanes SET token = token + 1, owner = %s FROM free WHERE lanes.lane = free.lane
+    RETURNING lanes.lane, token, seq, entry"""
+_READ_POSITIONS: Final = """
+    SELECT lane, topic, next, generation FROM positions JOIN topics USING (topic) WHERE lane = ANY (%s)"""
+_END_FROZEN: Final = """
+    SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a
+    WHERE a.application_name IN (SELECT owner FROM lanes WHERE lane = ANY (%s))
+        AND a.xact_start < clock_timestamp() - interval '1.5 s' AND a.pid <> pg_backend_pid()"""
+_LOAD_POLICIES: Final = """
+    SELECT number, state::text FROM policies WHERE number = ANY (%s)
+    UNION SELECT number, state::text FROM policies WHERE plate = ANY (%s)"""
+_MARK: Final = """
+    UPDATE relay r SET published = greatest(published, x.seq) FROM unnest(%s::int[], %s::bigint[]) AS x (lane, seq)
+    WHERE r.lane = x.lane"""
+_MARK_NEXT: Final = """
+    INSERT INTO relay_next (lane, topic, partition, next)
+    SELECT * FROM unnest(%s::int[], %s::text[], %s::int[], %s::bigint[])
+    ON CONFLICT (lane, topic, partition) DO UPDATE SET next = greatest(relay_next.next, excluded.next)"""
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+_json = msgspec.json.Encoder().encode
+
+
+class _Bulk(NamedTuple):
+    """How a table is written by COPY: the statement and the columns' types."""
+
+    copy: str
+    types: tuple[str, ...]
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in table.columns if column.name != "redriven_at_ms")
+
+
+def _bulk(table: Table) -> _Bulk:
+    types = {Integer: "int4", BigInteger: "int8", LargeBinary: "bytea"}
+    columns = (column for column in table.columns if column.name != "redriven_at_ms")
+    return _Bulk(
+        f"COPY {table.name} ({_columns(table)}) FROM STDIN (FORMAT binary)",
+        tuple(types.get(type(column.type), "text") for column in columns),
+    )
+
+
+_LOAD_PARKED: Final = f"SELECT {_columns(parked)} FROM parked WHERE subject = ANY (%s) ORDER BY lane, entry"  # noqa: S608 - own names
+_OUTBOX_AFTER: Final = f"""
+    SELECT {_columns(outbox)} FROM outbox
+    WHERE lane = %s AND seq > %s AND (SELECT token FROM lanes WHERE lane = %s) = %s ORDER BY seq LIMIT %s"""  # noqa: S608 - own names
+_JOURNAL, _OUTBOX, _PARKED, _DEAD = (_bulk(table) for table in (journal, outbox, parked, dead_letters))
+
+
+class PostgresLedger:
+    """The Ledger of `port.py` in PostgreSQL. Each thread has a connection of its own, named after the owner."""
+
+    def __init__(self, url: str, password: str | None, owner: str) -> None:
+        """`owner` finds this process's sessions when it is frozen: unique, ASCII, 63 characters at most.
+
+        Raises LedgerUnavailable when the database cannot be reached or its tables are not of this version.
+        """
+        if len(owner) > 63 or not (owner.isascii() and owner.isprintable()):
+            raise ValueError("the owner's name must be printable ASCII of 63 characters at most")
+        self._url, self._password, self._owner = url, password, owner
+        self._thread = threading.local()
+        self._connections: set[Connection] = set()
+        self._guard = threading.Lock()
+        self._closed = False
+        self._check_version()
+
+    def prepare(
+        self,
+        inbound: Sequence[TopicIdentity],
+        outbound: Sequence[TopicIdentity],
+        log_start: Mapping[tuple[str, int], int],
+        memory_only: bool,
+    ) -> None:
+        with self._transaction("preparing the topics") as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_PREPARE_LOCK,))
+            topics.prepare(_query(cursor), _write(cursor), inbound, outbound, log_start, memory_only)
+
+    def check_topics(self, identities: Iterable[TopicIdentity]) -> None:
+        with self._connection("checking the topics") as connection:
+            topics.check_topics(_query(connection.cursor()), identities)
+
+    def take(self, owner: str, lanes: Sequence[int]) -> tuple[list[Lane], list[int]]:
+        with self._transaction("taking lanes") as cursor:
+            taken = sorted(cursor.execute(_TAKE, (list(lanes), owner)).fetchall())
+            # A statement of its own: its snapshot is younger than the row locks, so no commit before them is missed.
+            where = cursor.execute(_READ_POSITIONS, ([row[0] for row in taken],)).fetchall()
+            locked = sorted(set(lanes) - {row[0] for row in taken})
+            known = {lane for (lane,) in cursor.execute("SELECT lane FROM lanes WHERE lane = ANY (%s)", (locked,))}
+            if unknown := set(locked) - known:
+                raise TopicChanged(
+                    f"lanes {sorted(unknown)} are not in the ledger: it was prepared for fewer partitions"
+                )
+        positions: dict[int, dict[str, int]] = {row[0]: {} for row in taken}
+        generations: dict[int, dict[str, int]] = {row[0]: {} for row in taken}
+        for lane, topic, position, generation in where:
+            positions[lane][topic] = position
+            generations[lane][topic] = generation
+        return [
+            Lane(lane, token, seq, entry, positions[lane], generations[lane]) for lane, token, seq, entry in taken
+        ], locked
+
+    def end_frozen_owner(self, lanes: Sequence[int]) -> int:
+        with self._connection("ending a frozen owner's sessions") as connection:
+            return sum(ended for (ended,) in connection.execute(_END_FROZEN, (list(lanes),)))
+
+    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, str], list[ParkedRow]]:
+        names = list(claims)
+        with self._connection("loading claims") as connection:
+            states = connection.execute(
+                "SELECT claim, state::text FROM claims WHERE claim = ANY (%s)", (names,)
+            ).fetchall()
+            waiting = connection.execute(_LOAD_PARKED, (names,)).fetchall()
+        return dict(states), [ParkedRow(*row) for row in waiting]
+
+    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, str]:
+        with self._connection("loading policies") as connection:
+            return dict(connection.execute(_LOAD_POLICIES, (list(numbers), list(plates))).fetchall())
+
+    def commit(self, commit: LaneCommit) -> None:
+        with self._transaction(f"committing a batch of lane {commit.lane}") as cursor:
+            _fence(cursor, commit)
+            if commit.parked_gone:
+                cursor.execute(_PARKED_GONE, [list(column) for column in zip(*commit.parked_gone, strict=True)])
+                if cursor.rowcount != len(commit.parked_gone):
+                    raise LedgerRefused(f"lane {commit.lane} releases records that are not parked", "parked")
+            _copy(cursor, _JOURNAL, commit.journal)
+            _copy(cursor, _PARKED, commit.parked)
+            _copy(cursor, _DEAD, commit.dead)
+            if commit.claims:
+                cursor.execute(_CLAIMS, (_states(commit.claims),))
+            if commit.policies:
+                cursor.execute(_POLICIES, (_states(commit.policies),))
+            if commit.payments:
+                cursor.execute(_PAYMENTS, (_payments(commit.payments),))
+            _copy(cursor, _OUTBOX, commit.outbox)
+
+    def published(self, lanes: Sequence[int]) -> dict[int, Published]:
+        with self._connection("reading the relay's marks") as connection:
+            marks = connection.execute(
+                "SELECT lane, published FROM relay WHERE lane = ANY (%s)", (list(lanes),)
+            ).fetchall()
+            found = {lane: Published(seq, {}) for lane, seq in marks}
+            for lane, topic, partition, next_ in connection.execute(
+                "SELECT lane, topic, partition, next FROM relay_next WHERE lane = ANY (%s)", (list(found),)
+            ):
+                found[lane].out_next[topic, partition] = next_
+        return found
+
+    def outbox_after(self, lane: int, token: int, seq: int, limit: int) -> list[OutboxRow]:
+        with self._connection(f"reading the outbox of lane {lane}") as connection:
+            rows = connection.execute(
+                _OUTBOX_AFTER,
+                (lane, seq, lane, token, limit),
+                binary=True,
+            ).fetchall()
+        return [OutboxRow(*row) for row in rows]
+
+    def mark_published(self, published: Mapping[int, Published]) -> None:
+        nexts = [(lane, *place, next_) for lane, mark in published.items() for place, next_ in mark.out_next.items()]
+        with self._transaction("marking what is published") as cursor:
+            cursor.execute(_MARK, (list(published), [mark.seq for mark in published.values()]))
+            if nexts:
+                cursor.execute(_MARK_NEXT, [list(column) for column in zip(*sorted(nexts), strict=True)])
+
+    def cancel(self) -> None:
+        with self._guard:
+            connections = list(self._connections)
+        for connection in connections:
+            with suppress(psycopg.Error):  # the server is away: nothing to cancel
+                connection.cancel_safe(timeout=2)
+
+    def close(self) -> None:
+        with self._guard:
+            self._closed = True
+            connections, self._connections = self._connections, set()
+        for connection in connections:
+            connection.close()
+
+    def _check_version(self) -> None:
+        with self._connection("opening the ledger") as connection:
+            (table,) = connection.execute("SELECT to_regclass('alembic_version')").fetchone() or (None,)
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
+        if found != (VERSION,):
+            raise LedgerUnavailable(f"the ledger's tables are not of version {VERSION}. Run: claimhub migrate")
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[Cursor]:
+        with self._connection(doing) as connection, connection.transaction(), connection.cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def _connection(self, doing: str) -> Iterator[Connection]:
+        """This thread's connection. Whatever goes wrong in SQL ends it: its state is never guessed."""
+        connection = self._connect()
+        try:
+            yield connection
+        except psycopg.Error as error:
+            connection.close()
+            raise _failure(doing, error) from None
+
+    def _connect(self) -> Connection:
+        connection: Connection | None = getattr(self._thread, "connection", None)
+        if connection is not None and not connection.closed:
+            return connection
+        options = dict(_CONNECT) if self._password is None else {**_CONNECT, "password": self._password}
+        try:
+            new = psycopg.connect(self._url, autocommit=True, application_name=self._owner, **options)
+        except psycopg.Error as error:
+            raise LedgerUnavailable(
+                f"the ledger's PostgreSQL cannot be reached: {_first_line(error)}. "
+                "Start it, or correct CLAIMHUB_LEDGER and CLAIMHUB_LEDGER_PASSWORD"
+            ) from None
+        new.isolation_level = psycopg.IsolationLevel.READ_COMMITTED  # take() needs a fresh snapshot per statement
+        with self._guard:
+            if self._closed:
+                new.close()
+                raise LedgerUnavailable("the ledger is closed")
+            self._connections = {other for other in self._connections if not other.closed} | {new}
+        self._thread.connection = new
+        return new
+
+
+def _fence(cursor: Cursor, commit: LaneCommit) -> None:
+    """Lock the lane's row as its owner and move every position from where this batch began."""
+    before = (commit.lane, commit.token, commit.seq, commit.entry)
+    cursor.execute(_FENCE, (commit.seq_used, commit.entries_used, *before))
+    if cursor.rowcount != 1:
+        raise StaleToken(f"lane {commit.lane} is no longer held under token {commit.token}")
+    if not commit.positions:
+        return
+    names, befores, afters = (list(column) for column in zip(*commit.positions, strict=True))
+    cursor.execute(_POSITIONS, (names, befores, afters, commit.lane))
+    if cursor.rowcount != len(commit.positions):
+        raise PositionMoved(f"lane {commit.lane} is not where this batch begins: {commit.positions}")
+
+
+def _copy(cursor: Cursor, bulk: _Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
+    if not rows:
+        return
+    with cursor.copy(bulk.copy) as copy:
+        copy.set_types(bulk.types)
+        for row in rows:
+            copy.write_row(row)
+
+
+def _states(rows: Sequence[StateRow]) -> Jsonb:
+    # The state is JSON text already: it is put in as it is.
+    return Jsonb([(*row[:5], msgspec.Raw(row.state.encode())) for row in rows], dumps=_json)
+
+
+def _payments(rows: Sequence[PaymentRow]) -> Jsonb:
+    return Jsonb(rows, dumps=_json)
+
+
+def _query(cursor: Cursor) -> topics.Query:
+    return lambda sql: cursor.execute(sql).fetchall()
+
+
+def _write(cursor: Cursor) -> topics.Write:
+    return lambda sql, rows: cursor.executemany(sql.replace("?", "%s"), rows)
+
+
+def _failure(doing: str, error: psycopg.Error) -> Exception:
+    """The port's exception for a database error. Its DETAIL is left out: it quotes values of the row."""
+    text = f"{doing}: {_first_line(error)}"
+    if error.sqlstate is not None and error.sqlstate.startswith(_REFUSED):
+        return LedgerRefused(text, error.diag.constraint_name)
+    if isinstance(error, psycopg.DataError | psycopg.ProgrammingError):
+        return LedgerRefused(text)
+    return LedgerUnavailable(text)
+
+
+def _first_line(error: psycopg.Error) -> str:
+    if error.diag.message_primary is not None:
+        return f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})"
+    # Without a server's diagnosis this is libpq speaking of the connection, or psycopg of a type: no values.
+    return str(error).partition("\n")[0]

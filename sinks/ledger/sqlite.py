@@ -1,0 +1,214 @@
+"""The ledger in one SQLite file: the same promises as PostgreSQL for one process at a time writing."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Table
+
+from sinks.ledger import prepare as topics
+from sinks.ledger.port import (
+    Lane,
+    LaneCommit,
+    LedgerRefused,
+    LedgerUnavailable,
+    OutboxRow,
+    ParkedRow,
+    PositionMoved,
+    Published,
+    StaleToken,
+    TopicChanged,
+    TopicIdentity,
+)
+from sinks.ledger.tables import VERSION, claims, dead_letters, journal, outbox, parked, payments, policies
+
+_WAIT_MS: Final = 5000
+
+_FENCE: Final = """
+    UPDATE lanes SET seq = seq + ?, entry = entry + ? WHERE lane = ? AND token = ? AND seq = ? AND entry = ?"""
+_POSITIONS: Final = "UPDATE positions SET next = ? WHERE topic = ? AND lane = ? AND next = ?"
+_PARKED_GONE: Final = 'DELETE FROM parked WHERE topic = ? AND generation = ? AND "partition" = ? AND "offset" = ?'
+_TAKE: Final = """
+    UPDATE lanes SET token = token + 1, owner = ? WHERE lane = ? RETURNING lane, token, seq, entry"""
+_READ_POSITIONS: Final = "SELECT topic, next, generation FROM positions JOIN topics USING (topic) WHERE lane = ?"
+_IN: Final = "IN (SELECT value FROM json_each(?))"
+_OUTBOX_AFTER: Final = """
+    WHERE lane = ? AND seq > ? AND (SELECT token FROM lanes WHERE lane = ?) = ? ORDER BY seq LIMIT ?"""
+_MARK: Final = "UPDATE relay SET published = max(published, ?) WHERE lane = ?"
+_MARK_NEXT: Final = """
+    INSERT INTO relay_next (lane, topic, "partition", next) VALUES (?, ?, ?, ?)
+    ON CONFLICT (lane, topic, "partition") DO UPDATE SET next = max(next, excluded.next)"""
+
+
+def _columns(table: Table) -> list[str]:
+    return [f'"{column.name}"' for column in table.columns if column.name != "redriven_at_ms"]
+
+
+def _insert(table: Table) -> str:
+    columns = _columns(table)
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - own names
+
+
+def _upsert(table: Table, changing: Iterable[str]) -> str:
+    (key,) = table.primary_key.columns
+    return f"{_insert(table)} ON CONFLICT ({key.name}) DO UPDATE SET " + ", ".join(
+        f"{c} = excluded.{c}" for c in changing
+    )
+
+
+def _select(table: Table) -> str:
+    return f"SELECT {', '.join(_columns(table))} FROM {table.name} "  # noqa: S608 - own names
+
+
+_CLAIMS: Final = _upsert(claims, ("lane", "version", "stage", "at_ms", "state"))
+_POLICIES: Final = _upsert(policies, ("lane", "version", "plate", "at_ms", "state"))
+# What was approved never changes: only the state moves.
+_PAYMENTS: Final = _upsert(payments, ("state", "cause", "at_ms"))
+
+
+class SqliteLedger:
+    """The Ledger of `port.py` in a SQLite file. One connection behind one lock; other processes are waited for."""
+
+    def __init__(self, file: Path) -> None:
+        """Raises LedgerUnavailable when the file is no migrated ledger."""
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(file, timeout=_WAIT_MS / 1000, isolation_level=None, check_same_thread=False)
+        with self._locked(f"opening the ledger {file}") as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk: it may be money
+            known = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone()
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+        if found != (VERSION,):
+            self._connection.close()
+            raise LedgerUnavailable(f"the tables in {file} are not of version {VERSION}. Run: claimhub migrate")
+
+    def prepare(
+        self,
+        inbound: Sequence[TopicIdentity],
+        outbound: Sequence[TopicIdentity],
+        log_start: Mapping[tuple[str, int], int],
+        memory_only: bool,
+    ) -> None:
+        with self._transaction("preparing the topics") as connection:
+            topics.prepare(_query(connection), connection.executemany, inbound, outbound, log_start, memory_only)
+
+    def check_topics(self, identities: Iterable[TopicIdentity]) -> None:
+        with self._locked("checking the topics") as connection:
+            topics.check_topics(_query(connection), identities)
+
+    def take(self, owner: str, lanes: Sequence[int]) -> tuple[list[Lane], list[int]]:
+        taken = []
+        with self._transaction("taking lanes") as connection:
+            for lane in sorted(set(lanes)):
+                row = connection.execute(_TAKE, (owner, lane)).fetchone()
+                if row is None:
+                    raise TopicChanged(f"lanes [{lane}] are not in the ledger: it was prepared for fewer partitions")
+                where = connection.execute(_READ_POSITIONS, (lane,)).fetchall()
+                positions = {topic: next_ for topic, next_, _ in where}
+                generations = {topic: generation for topic, _, generation in where}
+                _, token, seq, entry = row
+                taken.append(Lane(lane, token, seq, entry, positions, generations))
+        return taken, []
+
+    def end_frozen_owner(self, lanes: Sequence[int]) -> int:
+        """None: the only lock is the whole file's, and a frozen process's is not ours to break."""
+        return 0
+
+    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, str], list[ParkedRow]]:
+        names = (json.dumps(list(claims)),)
+        with self._locked("loading claims") as connection:
+            states = dict(connection.execute(f"SELECT claim, state FROM claims WHERE claim {_IN}", names))  # noqa: S608 - own text
+            waiting = connection.execute(
+                f"{_select(parked)} WHERE subject {_IN} ORDER BY lane, entry", names
+            ).fetchall()
+        return states, [ParkedRow(*row) for row in waiting]
+
+    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, str]:
+        sql = f"SELECT number, state FROM policies WHERE number {_IN} OR plate {_IN}"  # noqa: S608 - own text
+        with self._locked("loading policies") as connection:
+            return dict(connection.execute(sql, (json.dumps(list(numbers)), json.dumps(list(plates)))))
+
+    def commit(self, commit: LaneCommit) -> None:
+        with self._transaction(f"committing a batch of lane {commit.lane}") as connection:
+            _fence(connection, commit)
+            if connection.executemany(_PARKED_GONE, commit.parked_gone).rowcount not in (-1, len(commit.parked_gone)):
+                raise LedgerRefused(f"lane {commit.lane} releases records that are not parked", "parked")
+            connection.executemany(_insert(journal), commit.journal)
+            connection.executemany(_insert(parked), commit.parked)
+            connection.executemany(_insert(dead_letters), commit.dead)
+            connection.executemany(_CLAIMS, commit.claims)
+            connection.executemany(_POLICIES, commit.policies)
+            connection.executemany(_PAYMENTS, commit.payments)
+            connection.executemany(_insert(outbox), commit.outbox)
+
+    def published(self, lanes: Sequence[int]) -> dict[int, Published]:
+        wanted = (json.dumps(list(lanes)),)
+        with self._locked("reading the relay's marks") as connection:
+            marks = connection.execute(f"SELECT lane, published FROM relay WHERE lane {_IN}", wanted)  # noqa: S608 - own text
+            found = {lane: Published(seq, {}) for lane, seq in marks}
+            for lane, topic, partition, next_ in connection.execute(
+                f'SELECT lane, topic, "partition", next FROM relay_next WHERE lane {_IN}',  # noqa: S608 - own text
+                wanted,
+            ):
+                found[lane].out_next[topic, partition] = next_
+        return found
+
+    def outbox_after(self, lane: int, token: int, seq: int, limit: int) -> list[OutboxRow]:
+        with self._locked(f"reading the outbox of lane {lane}") as connection:
+            rows = connection.execute(_select(outbox) + _OUTBOX_AFTER, (lane, seq, lane, token, limit)).fetchall()
+        return [OutboxRow(*row) for row in rows]
+
+    def mark_published(self, published: Mapping[int, Published]) -> None:
+        nexts = [(lane, *place, next_) for lane, mark in published.items() for place, next_ in mark.out_next.items()]
+        with self._transaction("marking what is published") as connection:
+            connection.executemany(_MARK, [(mark.seq, lane) for lane, mark in published.items()])
+            connection.executemany(_MARK_NEXT, nexts)
+
+    def cancel(self) -> None:
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
+        with self._locked(doing) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # some errors have rolled back already
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _locked(self, doing: str) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.IntegrityError as error:
+                raise LedgerRefused(f"{doing}: {error}", str(error).rpartition(": ")[2]) from None
+            except sqlite3.InterfaceError as error:
+                raise LedgerRefused(f"{doing}: {error}") from None
+            except sqlite3.Error as error:
+                raise LedgerUnavailable(f"{doing}: {error}") from None
+
+
+def _fence(connection: sqlite3.Connection, commit: LaneCommit) -> None:
+    """Hold the lane's row as its owner and move every position from where this batch began."""
+    before = (commit.lane, commit.token, commit.seq, commit.entry)
+    if connection.execute(_FENCE, (commit.seq_used, commit.entries_used, *before)).rowcount != 1:
+        raise StaleToken(f"lane {commit.lane} is no longer held under token {commit.token}")
+    moves = [(after, topic, commit.lane, before) for topic, before, after in commit.positions]
+    if moves and connection.executemany(_POSITIONS, moves).rowcount != len(moves):
+        raise PositionMoved(f"lane {commit.lane} is not where this batch begins: {commit.positions}")
+
+
+def _query(connection: sqlite3.Connection) -> topics.Query:
+    return lambda sql: connection.execute(sql).fetchall()

@@ -1,0 +1,215 @@
+"""The ledger's tables. Columns stand in the order of the rows in `port.py`; every table's rows are reachable by lane.
+
+The journal refuses UPDATE and DELETE by a trigger (see the first migration).
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s",
+    }
+)
+
+VERSION: Final = "0001"
+"""The newest migration: what these tables are."""
+
+# Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
+Word: Final = Text().with_variant(Text(collation="C"), "postgresql")
+State: Final = JSON().with_variant(JSONB(), "postgresql")
+
+
+def _place() -> list[Column[int] | Column[str]]:
+    """The columns that say where a record stood: its identity in the ledger. `offset` is unique in its partition."""
+    return [
+        Column("topic", Word, primary_key=True),
+        Column("generation", Integer, primary_key=True, autoincrement=False),
+        Column("partition", Integer, primary_key=True, autoincrement=False),
+        Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    ]
+
+
+topics: Final = Table(
+    "topics",
+    metadata,
+    Column("topic", Word, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("partitions", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+)
+
+lanes: Final = Table(
+    "lanes",
+    metadata,
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("token", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    Column("owner", Text, nullable=False),
+)
+
+# A lane is one partition number of every topic. `first` is where reading began, `next` the next offset to read.
+positions: Final = Table(
+    "positions",
+    metadata,
+    Column("topic", Word, primary_key=True),
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, nullable=False),
+    Column("next", BigInteger, nullable=False),
+)
+
+journal: Final = Table(
+    "journal",
+    metadata,
+    *_place(),
+    Column("lane", Integer, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    Column("subject", Word, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("inputs", Text),
+    Column("headers", LargeBinary, nullable=False),
+    Column("value", LargeBinary),
+    Index("journal_subject", "subject"),
+)
+
+# No index on the stage: it changes with the state, and an indexed change costs every row a new index entry (no HOT).
+claims: Final = Table(
+    "claims",
+    metadata,
+    Column("claim", Word, primary_key=True),
+    Column("lane", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("state", State, nullable=False),
+)
+
+policies: Final = Table(
+    "policies",
+    metadata,
+    Column("number", Word, primary_key=True),
+    Column("lane", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("plate", Word, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("state", State, nullable=False),
+    Index("policies_plate", "plate"),
+)
+
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("topic", Word, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("key", Word, nullable=False),
+    Column("subject", Word, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Index("outbox_subject", "subject"),
+)
+
+relay: Final = Table(
+    "relay",
+    metadata,
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("published", BigInteger, nullable=False),
+)
+
+relay_next: Final = Table(
+    "relay_next",
+    metadata,
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("topic", Word, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next", BigInteger, nullable=False),
+)
+
+payments: Final = Table(
+    "payments",
+    metadata,
+    Column("id", Word, primary_key=True),
+    Column("claim", Word, nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("settlement_version", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("approved_by", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    UniqueConstraint("claim", "settlement_version", "attempt"),
+    CheckConstraint("approved_by <> proposed_by", name="two_people"),
+    # One payment: a second attempt can stand only once the first is rejected.
+    Index(
+        "payments_one_effective",
+        "claim",
+        "settlement_version",
+        unique=True,
+        postgresql_where=text("state <> 'rejected'"),
+        sqlite_where=text("state <> 'rejected'"),
+    ),
+)
+
+parked: Final = Table(
+    "parked",
+    metadata,
+    *_place(),
+    Column("lane", Integer, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    Column("subject", Word, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("value", LargeBinary),
+    Index("parked_subject", "subject"),
+)
+
+dead_letters: Final = Table(
+    "dead_letters",
+    metadata,
+    *_place(),
+    Column("lane", Integer, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    Column("key", LargeBinary),
+    Column("subject", Word, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("value", LargeBinary),
+    Column("redriven_at_ms", BigInteger),
+)
