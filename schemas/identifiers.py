@@ -74,7 +74,7 @@ def check_vin(value: str, field: str) -> None:
     Elsewhere the maker may put anything there.
     """
     if not _VIN.fullmatch(value):
-        raise ValueError(f"{field} is not a vehicle identification number: it must be 17 of 0-9 and A-Z without I, O, Q")
+        raise ValueError(f"{field} is not a vehicle identification number: it must be 17 of 0-9, A-Z but I, O, Q")
     if value[0] in _VIN_REGIONS_WITH_CHECK_DIGIT:
         total = sum(map(mul, map(int, value.translate(_VIN_DIGITS)), _VIN_WEIGHTS))
         if value[8] != "0123456789X"[total % 11]:
@@ -87,7 +87,7 @@ def check_plate(value: str, field: str) -> None:
     The letters I and O are not used on plates.
     """
     if not _PLATE.fullmatch(value):
-        raise ValueError(f"{field} is not a number plate: it must be a province, a letter and 5 characters (6 new energy)")
+        raise ValueError(f"{field} is not a number plate: it must be a province, a letter and 5 or 6 more")
 
 
 def check_cnaps(value: str, field: str) -> None:

@@ -1,0 +1,202 @@
+"""Bytes to records and back: Avro in the Confluent wire format, checked at every step, nothing personal in an error."""
+
+import json
+import re
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+import fastavro
+import msgspec
+from fastavro.schema import to_parsing_canonical_form
+
+from schemas.compatibility import Level, Schema, lint
+from schemas.records import Record
+from schemas.topics import TOPICS, avro_schema
+from schemas.unsafe import UnsafeSchema, refuse_unsafe
+
+SCHEMA_HEADER: Final = "__value_schema_id"
+"""Header in which Confluent clients put the schema id when it does not stand before the body."""
+
+_BY_ID, _BY_GUID = b"\x00", b"\x01"
+_ID_END, _GUID_END = 5, 17
+_ENUM_VALUE: Final = re.compile(r"Invalid enum value .*( - at `[^`]*`)", re.DOTALL)
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Undecodable(Exception):
+    """The bytes can never become a record of this topic: a dead letter.
+
+    `code` is one of CODES, `reason` says what is wrong and in which field, never its value.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+CODES: Final = frozenset(
+    {"empty", "too-large", "not-framed", "bad-schema", "unsafe-schema", "incompatible-schema"}
+    | {"bad-body", "trailing-bytes", "bad-field"}
+)
+"""Every code of Undecodable; metrics label it."""
+
+
+class UnknownSchema(Exception):
+    """The registry does not know this schema (yet): the record is parked, it is not poison."""
+
+    def __init__(self, schema_id: int | str) -> None:
+        super().__init__(f"schema {schema_id} is not in the registry: register it, then retry the record")
+        self.schema_id = schema_id
+
+
+class RegistryUnavailable(Exception):
+    """The registry does not answer, or refuses to. Its text names the URL without credentials."""
+
+
+class SchemaSource(Protocol):
+    """Where schemas come from. Every method may raise RegistryUnavailable; answers for an id never change."""
+
+    def schema_by_id(self, schema_id: int) -> str:
+        """The schema's JSON text. Raises UnknownSchema."""
+
+    def schema_by_guid(self, guid: str) -> str:
+        """The schema's JSON text by its GUID (36 characters). Raises UnknownSchema."""
+
+    def id_of(self, topic: str) -> int:
+        """The id of our current schema of a topic, under its subject. Raises UnknownSchema when not registered."""
+
+
+class _Reader(NamedTuple):
+    """A writer's schema made ready for one topic; `resolved` is None when it is our own schema, which reads faster."""
+
+    record: type[Record]
+    written: Schema
+    resolved: Schema | None
+
+
+class _Writer(NamedTuple):
+    frame: bytes
+    schema: Schema
+
+
+class Codec:
+    """Reads and writes the records of every topic. Compiled schemas are kept; not for two threads at once.
+
+    `max_bytes` is the largest value that is decoded at all.
+    """
+
+    def __init__(self, registry: SchemaSource, max_bytes: int) -> None:
+        self._registry = registry
+        self._max_bytes = max_bytes
+        self._readers: dict[tuple[str, int | str], _Reader] = {}
+        self._writers: dict[str, _Writer] = {}
+
+    def decode(self, topic: str, value: bytes | None, headers: Headers) -> Record:
+        """The record in a Kafka value. Raises Undecodable, UnknownSchema or RegistryUnavailable.
+
+        The schema's id or GUID stands before the body, or in the header SCHEMA_HEADER and then the value is all body.
+        """
+        if not value:
+            raise Undecodable("empty", "the record has no value")
+        if len(value) > self._max_bytes:
+            raise Undecodable("too-large", f"the value has {len(value)} bytes, the limit is {self._max_bytes}")
+        schema, start = _schema_of(value, headers)
+        reader = self._readers.get((topic, schema)) or self._compile(topic, schema)
+        body = BytesIO(value)
+        body.seek(start)
+        try:
+            fields = fastavro.schemaless_reader(body, reader.written, reader.resolved)
+        except Exception as error:  # poison makes fastavro raise almost anything, and its texts may hold values
+            why = f"the body does not follow its schema {schema} ({type(error).__name__} near byte {body.tell()})"
+            raise Undecodable("bad-body", why) from None
+        if body.tell() != len(value):
+            why = f"{len(value) - body.tell()} bytes are left after the body by its schema {schema}"
+            raise Undecodable("trailing-bytes", why)
+        try:
+            return msgspec.convert(fields, reader.record)
+        except msgspec.ValidationError as error:
+            raise Undecodable("bad-field", without_value(error)) from None
+
+    def encode(self, topic: str, record: Record) -> bytes:
+        """The Kafka value of a record: zero byte, schema id (4 bytes, big-endian), Avro body.
+
+        Raises UnknownSchema or RegistryUnavailable; ValueError when the record does not fit the topic's schema.
+        """
+        writer = self._writers.get(topic) or self._prepare(topic)
+        out = BytesIO()
+        out.write(writer.frame)
+        try:
+            if type(record) is not TOPICS[topic].record:
+                raise TypeError
+            fastavro.schemaless_writer(out, writer.schema, msgspec.to_builtins(record, builtin_types=(bytes,)))
+        except Exception as error:  # fastavro's texts hold the values they complain of
+            why = f"this {type(record).__name__} does not fit the schema of {topic} ({type(error).__name__})"
+            raise ValueError(why) from None
+        return out.getvalue()
+
+    def _prepare(self, topic: str) -> _Writer:
+        frame = _BY_ID + self._registry.id_of(topic).to_bytes(4, "big")
+        writer = self._writers[topic] = _Writer(frame, _compiled(avro_schema(topic)))
+        return writer
+
+    def _compile(self, topic: str, schema: int | str) -> _Reader:
+        """Read a writer's schema from the registry and refuse what would crash, misread or never end."""
+        registry = self._registry
+        text = registry.schema_by_id(schema) if isinstance(schema, int) else registry.schema_by_guid(schema)
+        ours = avro_schema(topic)
+        try:
+            theirs = json.loads(text)
+            refuse_unsafe(theirs)
+            faults = lint(theirs, ours, Level.BACKWARD_TRANSITIVE)
+            written, resolved = _compiled(theirs), _compiled(ours)
+            same = to_parsing_canonical_form(written) == to_parsing_canonical_form(resolved)
+        except UnsafeSchema as error:
+            raise Undecodable("unsafe-schema", f"schema {schema} {error}") from None
+        except Exception as error:  # whatever a registry returns that is not an Avro schema
+            raise Undecodable("bad-schema", f"schema {schema} is not an Avro schema ({type(error).__name__})") from None
+        if faults:
+            raise Undecodable("incompatible-schema", f"schema {schema} cannot be read as {topic}: {faults[0]}")
+        reader = self._readers[topic, schema] = _Reader(TOPICS[topic].record, written, None if same else resolved)
+        return reader
+
+
+def without_value(error: msgspec.ValidationError) -> str:
+    """What a record's field broke, without the value: msgspec repeats one only of an enum."""
+    return _ENUM_VALUE.sub(r"Not one of the values allowed\1", str(error))
+
+
+def _schema_of(value: bytes, headers: Headers) -> tuple[int | str, int]:
+    """The writer's schema id or GUID, and where the body starts."""
+    for name, framed in headers:
+        if name == SCHEMA_HEADER and framed is not None:
+            schema, end = _framed(framed, f"header {SCHEMA_HEADER}")
+            if end != len(framed):
+                raise Undecodable("not-framed", f"header {SCHEMA_HEADER} has {len(framed)} bytes instead of {end}")
+            return schema, 0
+    return _framed(value, "the value")
+
+
+def _framed(data: bytes, where: str) -> tuple[int | str, int]:
+    """The schema named at the start of `data`: 0 and a 4-byte id, or 1 and a 16-byte GUID; and where it ends."""
+    magic = data[:1]
+    if magic == _BY_ID and len(data) >= _ID_END:
+        return int.from_bytes(data[1:_ID_END], "big"), _ID_END
+    if magic == _BY_GUID and len(data) >= _GUID_END:
+        return str(UUID(bytes=data[1:_GUID_END])), _GUID_END
+    raise Undecodable("not-framed", f"{where} does not start with a schema id (Confluent wire format)")
+
+
+def _compiled(schema: Schema) -> Schema:
+    """A schema ready for fastavro, without logical types: times stay the integers they are on the wire."""
+    parsed: Schema = fastavro.parse_schema(_without_logical_types(schema))
+    return parsed
+
+
+def _without_logical_types(schema: Schema) -> Schema:
+    if isinstance(schema, dict):
+        return {key: _without_logical_types(part) for key, part in schema.items() if key != "logicalType"}
+    return [_without_logical_types(part) for part in schema] if isinstance(schema, list) else schema
