@@ -1,0 +1,1 @@
+"""Edges in: where records come from."""

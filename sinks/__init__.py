@@ -1,0 +1,1 @@
+"""Where it lands: the ledger, and what leaves the hub."""

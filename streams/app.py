@@ -1,0 +1,187 @@
+"""The one place that wires the hub's parts together. Nothing is built at import."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+import faust
+from connectors.registry import ConfluentRegistry, EmbeddedRegistry
+from faust.contrib.asgi import AsgiService
+
+from monitoring.health import Health, http_app, listen
+from monitoring.log import get_logger
+from monitoring.metrics import Dropped, Metrics
+from schemas.codec import Codec, RegistryUnavailable, SchemaSource
+from sinks.ledger.open import open_ledger
+from sinks.ledger.port import Ledger, LedgerUnavailable, PositionMoved, StaleToken
+from sinks.relay import Relay
+from streams.cluster import Cluster, EmbeddedCluster, KafkaCluster
+from streams.exits import Exit
+from streams.intake import Intake
+from streams.lanes import Batch, LaneProcessor
+from streams.settings import Settings
+
+Leave = Callable[[Exit, str], NoReturn]
+
+_STOP_S = 15.0
+
+log = get_logger("hub")
+
+
+def leave_at_once(code: Exit, reason: str) -> NoReturn:
+    """End the process now, whatever it is doing: the ledger's positions say where the next one goes on."""
+    log.error("leaving", exit_code=int(code), reason=reason)
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def open_cluster(settings: Settings) -> Cluster:
+    """The Kafka cluster the settings name; the embedded broker starts here."""
+    return EmbeddedCluster() if settings.embedded_kafka else KafkaCluster(settings.kafka_client())
+
+
+def open_registry(settings: Settings) -> SchemaSource:
+    """The schema registry the settings name."""
+    return EmbeddedRegistry() if settings.embedded_registry else ConfluentRegistry(settings.registry)
+
+
+def open_settings_ledger(settings: Settings, owner: str) -> Ledger:
+    """The ledger the settings name. Raises LedgerUnavailable with what to do."""
+    password = settings.ledger_password.get_secret_value() if settings.ledger_password else None
+    return open_ledger(settings.ledger_url, password, owner)
+
+
+class _NoKafka(faust.App.BootStrategy):
+    """Faust runs services and agents here; records come through Intake, so its own Kafka client stays off."""
+
+    enable_kafka = False
+    enable_web = False
+
+
+class _FaustApp(faust.App):
+    BootStrategy = _NoKafka
+
+
+class Hub:
+    """The worker role: intake, lanes and relay under Faust, with metrics and health over HTTP.
+
+    Usable from any event loop: `start`, then `stop`, which drains.
+    """
+
+    def __init__(self, settings: Settings, cluster: Cluster, leave: Leave = leave_at_once) -> None:
+        self.settings = settings
+        self.cluster = cluster
+        self.owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self.metrics = Metrics()
+        self.health = Health()
+        self._leave = leave
+        self._ledger = open_settings_ledger(settings, self.owner)
+        self._codec = Codec(open_registry(settings), settings.max_record_bytes)
+        self._relay = Relay(self._ledger, cluster.options, self.metrics, lambda reason: leave(Exit.RELAY, reason))
+        self._processor = LaneProcessor(self._ledger, self._codec, self.metrics, settings.dead_letter_limit)
+        self._pool = ThreadPoolExecutor(settings.commits_in_flight, thread_name_prefix="commit")
+        self._listening = listen(settings.http_host, settings.http_port)
+        self.http_address = "http://{}:{}".format(*self._listening.getsockname()[:2])
+        self._loop: asyncio.AbstractEventLoop
+        self._app = self._build()
+        self._intake = Intake(
+            settings, cluster, self._ledger, self._relay, self.metrics, self.health, self.owner, self._dispatch, leave
+        )
+
+    async def start(self) -> None:
+        """Start all parts; lanes are taken once Kafka assigns them."""
+        self._loop = asyncio.get_running_loop()
+        self._app.flow_control.resume()
+        await self._app.start()
+        self._relay.start()
+        self._intake.start()
+        self.health.start()
+
+    async def stop(self) -> None:
+        """Let batches in flight and their records' delivery end, then stop. Raises nothing; gives up after 15 s."""
+        if not await self._loop.run_in_executor(None, self._intake.stop, _STOP_S):
+            self._leave(Exit.STUCK, f"intake did not stop within {_STOP_S:.0f} s")
+        await self._app.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._ledger.close()
+        self._listening.close()
+
+    def _build(self) -> faust.App:
+        """The Faust app: a channel of batches and the agent that commits them, `commits_in_flight` at a time."""
+        app = _FaustApp("claimhub", broker="kafka://not-used", web_enabled=False, datadir=str(self.settings.data_dir))
+        self._channel = app.channel(maxsize=256)
+        http = http_app(self.metrics, self.health, version("claimhub"))
+
+        @app.agent(self._channel, concurrency=self.settings.commits_in_flight, name="lanes")
+        async def lanes(batches: AsyncIterator[Batch]) -> None:
+            async for batch in batches:
+                try:
+                    await self._loop.run_in_executor(self._pool, self._run, batch)
+                except asyncio.CancelledError:
+                    raise
+                except BaseException as error:  # what leaves an agent is lost, with its lane standing still
+                    log.exception("batch failed", lane=batch.lane.no)
+                    self._leave(Exit.AGENT, f"a batch of lane {batch.lane.no} failed: {type(error).__name__}")
+
+        @app.service
+        class Http(AsgiService):
+            """Metrics and health, on the socket that is already bound."""
+
+            asgi_app = http
+            host = self.settings.http_host
+            port = self.settings.http_port
+            uvicorn_options = {
+                "fd": self._listening.fileno(),
+                "timeout_graceful_shutdown": 2,
+                "lifespan": "off",
+                "access_log": False,
+                "log_level": "warning",
+            }
+
+        return app
+
+    def _dispatch(self, batch: Batch) -> None:
+        """From any thread: put a batch on the agent's channel."""
+        with suppress(
+            RuntimeError
+        ):  # the loop is closed: the process is ending, the ledger knows nothing of this batch
+            asyncio.run_coroutine_threadsafe(self._channel.send(value=batch), self._loop)
+
+    def _run(self, batch: Batch) -> None:
+        """One batch in a pool thread, and what becomes of its lane. Any failure of SQL takes one way out."""
+        if batch.lane.dead:
+            self._intake.failed(batch, Dropped.STALE)
+            return
+        try:
+            committed = self._processor.process(batch)
+        except StaleToken:
+            self._intake.failed(batch, Dropped.STALE)
+        except (LedgerUnavailable, RegistryUnavailable) as error:
+            log.warning("batch not written", lane=batch.lane.no, error=str(error))
+            self._intake.failed(batch, Dropped.LEDGER)
+        except PositionMoved as error:
+            self._leave(Exit.POSITION_MOVED, str(error))
+        else:
+            self._intake.committed(batch, committed.taken, bool(committed.effects.outbox))
+
+
+async def run_until_signal(hub: Hub, on_started: Callable[[Hub], Any] = lambda hub: None) -> Exit:
+    """Run until SIGTERM or SIGINT, then drain."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await hub.start()
+    on_started(hub)
+    await stopped.wait()
+    log.info("draining")
+    await hub.stop()
+    return Exit.OK

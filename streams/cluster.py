@@ -1,0 +1,167 @@
+"""What the hub asks of a Kafka cluster beside its records: which topics there are, and where their logs begin and end."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from schemas.topics import TOPICS
+from sinks.ledger.port import TopicIdentity
+
+ClientOptions = Mapping[str, str | int | float | bool]
+
+_ANSWER_S = 5.0
+_DAY_MS = 86_400_000
+
+
+class ClusterUnavailable(Exception):
+    """No broker answered."""
+
+
+class TopicsMissing(Exception):
+    """Topics of the registry do not exist in the cluster."""
+
+
+class Cluster(Protocol):
+    """A Kafka cluster, as far as intake needs it. `memory_only` logs begin anew with each start of the broker."""
+
+    memory_only: bool
+    options: ClientOptions
+
+    def identities(self, topics: Sequence[str]) -> list[TopicIdentity]:
+        """Each topic's id and partition count. Raises TopicsMissing, ClusterUnavailable."""
+
+    def bounds(self, topics: Iterable[str], partitions: Iterable[int]) -> dict[tuple[str, int], tuple[int, int]]:
+        """First offset and offset after the last, by topic and partition. Raises ClusterUnavailable."""
+
+    def close(self) -> None:
+        """Let go of the cluster; an embedded one ends."""
+
+
+class KafkaCluster:
+    """A real Apache Kafka."""
+
+    memory_only = False
+
+    def __init__(self, options: ClientOptions) -> None:
+        self.options = options
+        self._admin = AdminClient({**options, "socket.timeout.ms": 10_000})
+
+    def identities(self, topics: Sequence[str]) -> list[TopicIdentity]:
+        """See Cluster."""
+        found, missing = [], []
+        for topic, future in self._admin.describe_topics(
+            TopicCollection(list(topics)), request_timeout=_ANSWER_S
+        ).items():
+            try:
+                described = future.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise self._unavailable(error) from None
+                missing.append(topic)
+            else:
+                found.append(TopicIdentity(topic, str(described.topic_id), len(described.partitions)))
+        if missing:
+            raise TopicsMissing(f"Kafka has no topic {', '.join(sorted(missing))}. Run: claimhub topics apply")
+        return found
+
+    def bounds(self, topics: Iterable[str], partitions: Iterable[int]) -> dict[tuple[str, int], tuple[int, int]]:
+        """See Cluster."""
+        places = [TopicPartition(topic, partition) for partition in partitions for topic in topics]
+        try:
+            start = self._offsets(places, OffsetSpec.earliest())
+            end = self._offsets(places, OffsetSpec.latest())
+        except KafkaException as error:
+            raise self._unavailable(error) from None
+        return {place: (start[place], end[place]) for place in start}
+
+    def create_missing(self, lanes: int, replicas: int, *, dry_run: bool) -> list[str]:
+        """Create the registry's topics that are not there, `lanes` partitions each; the names of those."""
+        there = self._topic_names()
+        new = [topic for topic in TOPICS.values() if topic.name not in there]
+        if not dry_run and new:
+            futures = self._admin.create_topics(
+                [
+                    NewTopic(
+                        topic.name,
+                        lanes,
+                        replicas,
+                        config={
+                            "cleanup.policy": "compact" if topic.compacted else "delete",
+                            "retention.ms": str(topic.retention_days * _DAY_MS if topic.retention_days else -1),
+                            "max.message.bytes": "2000000",
+                        },
+                    )
+                    for topic in new
+                ],
+                request_timeout=_ANSWER_S * 3,
+            )
+            for future in futures.values():
+                try:
+                    future.result()
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                        raise self._unavailable(error) from None
+        return [topic.name for topic in new]
+
+    def close(self) -> None:
+        """See Cluster."""
+
+    def _topic_names(self) -> set[str]:
+        try:
+            return set(self._admin.list_topics(timeout=_ANSWER_S).topics)
+        except KafkaException as error:
+            raise self._unavailable(error) from None
+
+    def _offsets(self, places: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+        futures = self._admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_ANSWER_S)
+        return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+
+    def _unavailable(self, error: KafkaException) -> ClusterUnavailable:
+        return ClusterUnavailable(
+            f"Kafka at {self.options['bootstrap.servers']} does not answer ({error.args[0].str()}). "
+            "Start it, or set CLAIMHUB_KAFKA; then: claimhub doctor"
+        )
+
+
+class EmbeddedCluster:
+    """librdkafka's in-process broker: for trying out. Its logs live in memory, 4 partitions each, and end with it."""
+
+    memory_only = True
+
+    def __init__(self) -> None:
+        self._broker = Producer({"test.mock.num.brokers": 1, "log_level": 3})
+        host = next(iter(self._broker.list_topics(timeout=_ANSWER_S).brokers.values()))
+        self.options: ClientOptions = {"bootstrap.servers": f"{host.host}:{host.port}", "log_level": 3}
+        self._incarnation = uuid.uuid4().hex
+
+    def identities(self, topics: Sequence[str]) -> list[TopicIdentity]:
+        """See Cluster. Naming a topic makes it."""
+        return [
+            TopicIdentity(
+                topic,
+                self._incarnation,
+                len(self._broker.list_topics(topic, timeout=_ANSWER_S).topics[topic].partitions),
+            )
+            for topic in topics
+        ]
+
+    def bounds(self, topics: Iterable[str], partitions: Iterable[int]) -> dict[tuple[str, int], tuple[int, int]]:
+        """See Cluster."""
+        consumer = Consumer({**self.options, "group.id": "claimhub-bounds"})
+        try:
+            return {
+                (topic, partition): consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_ANSWER_S)
+                for topic in topics
+                for partition in partitions
+            }
+        except KafkaException as error:
+            raise ClusterUnavailable(f"the embedded broker does not answer ({error.args[0].str()})") from None
+        finally:
+            consumer.close()
+
+    def close(self) -> None:
+        """See Cluster."""
+        del self._broker

@@ -1,0 +1,367 @@
+"""What a batch of one lane leads to: pure, record by record in order; nothing is written or sent here."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from schemas.partitioner import partition_for
+from schemas.records import DeadLetter, PaymentInstruction, Policy, Record, Wake, WakeKind
+from schemas.topics import TOPICS, Direction, Key
+from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, StateRow
+from streams.flows import FLOWS
+from streams.outcomes import Dead, Park
+from streams.received import Parsed, pack_headers, unpack_headers
+from streams.rules.claim import Claim, Payment
+from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PolicyDecision
+from streams.rules.policy_file import PolicyFile
+from streams.rules.stage import stage_of
+from streams.rules.sync import snapshot
+
+Place = tuple[str, int, int, int]
+Encode = Callable[[str, Record], bytes]
+
+_json = msgspec.json.Encoder().encode
+_DEAD_LETTER_TOPIC = "hub.dead-letter.v1"
+_STATUS_TOPIC = "claims.status.v1"
+_MOST_DEAD_LETTER_BYTES = 700_000
+
+
+class LaneState(msgspec.Struct):
+    """What a lane remembers under one token: states by claim and policy number, and parked records by entity in
+    the order they came. `known` are the entities read from the ledger, oldest first; `dead_in_a_row` counts dead
+    letters since the last applied record."""
+
+    lane: int
+    lanes: int
+    seq: int
+    entry: int
+    known: dict[str, None] = {}
+    claims: dict[str, Claim] = {}
+    policies: dict[str, PolicyFile] = {}
+    parked: dict[str, list[Parsed]] = {}
+    dead_in_a_row: int = 0
+
+    def forget_oldest(self, most: int) -> None:
+        """Keep at most `most` entities; the ledger has them all."""
+        while len(self.known) > most:
+            entity = next(iter(self.known))
+            del self.known[entity]
+            self.parked.pop(entity, None)
+            self.claims.pop(entity, None)
+            self.policies.pop(entity.removeprefix("policy "), None)
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    """The policies fetched for a batch, by policy number."""
+
+    policies: Mapping[str, PolicyFile]
+
+    def capture(self, keys: tuple[str | None, str]) -> tuple[CapturedLookups, str]:
+        """The answer for one record's (policy number, plate), and the same as JSON for the journal."""
+        number, plate = keys
+        if number is not None:
+            versions = self.policies[number].versions if number in self.policies else ()
+            return CapturedLookups({number: versions}, {}), _captured(versions)
+        found = (policy.versions for policy in self.policies.values() if policy.plate == plate)
+        versions = tuple(version for policy in found for version in policy)
+        return CapturedLookups({}, {plate: versions}), _captured(versions)
+
+
+def _captured(versions: tuple[Policy, ...]) -> str:
+    return _json({"policies": versions}).decode()
+
+
+_NOTHING_CAPTURED = CapturedLookups({}, {})
+
+
+class Effects(msgspec.Struct):
+    """All a batch leads to, as rows for one commit. `taken` counts the records dealt with: fewer than given when
+    the dead-letter limit was reached."""
+
+    journal: list[JournalRow] = []
+    claims: dict[str, StateRow] = {}
+    policies: dict[str, StateRow] = {}
+    outbox: list[OutboxRow] = []
+    payments: dict[str, PaymentRow] = {}
+    parked: dict[Place, ParkedRow] = {}
+    parked_gone: list[Place] = []
+    dead: list[DeadRow] = []
+    released: int = 0
+    taken: int = 0
+
+
+class Decider:
+    """Decides one batch over a lane's state, which it moves forward as it goes.
+
+    When it raises, the state is of no more use: drop the lane and read the ledger again.
+    """
+
+    def __init__(self, state: LaneState, lookup: Lookup, encode: Encode, dead_letter_limit: int) -> None:
+        self._state = state
+        self._lookup = lookup
+        self._encode = encode
+        self._dead_letter_limit = dead_letter_limit
+        self.effects = Effects()
+
+    def decide(self, records: list[Parsed]) -> Effects:
+        """Take the records in order; stop early once too many in a row were dead letters."""
+        for record in records:
+            self._take(record)
+            self.effects.taken += 1
+            if self._state.dead_in_a_row >= self._dead_letter_limit:
+                break
+        return self.effects
+
+    def _take(self, parsed: Parsed) -> None:
+        waiting = self._state.parked.get(parsed.entity)
+        if not waiting:
+            self._apply(parsed)
+        elif parsed.topic in waiting[0].until or TOPICS[parsed.topic].direction is Direction.INTERNAL:
+            self._apply(parsed)
+            self._release(waiting)
+        elif isinstance(parsed.problem, Dead):
+            self._bury(parsed, parsed.problem)
+        else:
+            self._park(parsed, Park(f"waits behind {waiting[0].cause.ref}", ()))
+
+    def _release(self, waiting: list[Parsed]) -> None:
+        """Try what is parked for a subject again, in order, until one must go on waiting."""
+        while waiting:
+            head = waiting[0]
+            if not self._apply(head):
+                return
+            waiting.remove(head)
+            self.effects.released += 1
+            if self.effects.parked.pop(head.place, None) is None:
+                self.effects.parked_gone.append(head.place)
+
+    def _apply(self, parsed: Parsed) -> bool:
+        """Whether the record came to its end (applied, a duplicate, or a dead letter) rather than (still) waiting."""
+        try:
+            if parsed.problem is not None:
+                raise parsed.problem
+            if isinstance(parsed.record, Wake) and parsed.record.kind is WakeKind.RETRY:
+                self._journal(
+                    parsed, "retry", "engine.retry", "an operator asked to try the waiting records again", None
+                )
+            elif TOPICS[parsed.topic].key is Key.POLICY:
+                self._apply_to_policy(parsed)
+            else:
+                self._apply_to_claim(parsed)
+        except Park as park:
+            self._park(parsed, park)
+            return False
+        except Dead as dead:
+            self._bury(parsed, dead)
+            return True
+        self._state.dead_in_a_row = 0
+        return True
+
+    def _apply_to_claim(self, parsed: Parsed) -> None:
+        number = parsed.subject
+        claim = self._state.claims.get(number) or Claim(number=number)
+        if parsed.event_id in claim.seen:
+            self._journal(parsed, "duplicate", "engine.duplicate", "this event was applied before", None)
+            return
+        flow = FLOWS[parsed.topic]
+        seen, inputs = _NOTHING_CAPTURED, None
+        if flow.looks_up is not None:
+            seen, inputs = self._lookup.capture(flow.looks_up(parsed.record))
+        decision: Decision = flow.handler(claim, parsed.record, parsed.cause, seen)
+        claim = msgspec.structs.replace(decision.claim, version=claim.version + 1, seen=(*claim.seen, parsed.event_id))
+        self._state.claims[number] = claim
+        self._journal(parsed, "done", decision.rule, decision.reason, inputs)
+        self.effects.claims[number] = StateRow(
+            number, self._state.lane, claim.version, stage_of(claim), parsed.cause.at_ms, _json(claim).decode()
+        )
+        for payment in decision.payments:
+            self.effects.payments[payment.id] = self._payment_row(payment, parsed.cause)
+        status = snapshot(claim, decision.rule, decision.reason, parsed.cause)
+        self._send(parsed, (*decision.outputs, Output(_STATUS_TOPIC, number, status, decision.rule, decision.reason)))
+
+    def _apply_to_policy(self, parsed: Parsed) -> None:
+        number = parsed.subject
+        policy = self._state.policies.get(number) or PolicyFile(number=number)
+        if parsed.event_id in policy.seen:
+            self._journal(parsed, "duplicate", "engine.duplicate", "this event was applied before", None)
+            return
+        decision: PolicyDecision = FLOWS[parsed.topic].handler(policy, parsed.record, parsed.cause, _NOTHING_CAPTURED)
+        policy = decision.policy
+        if (
+            TOPICS[parsed.topic].direction is not Direction.INTERNAL
+        ):  # asking twice does no harm, and a fleet asks often
+            policy = msgspec.structs.replace(policy, seen=(*policy.seen, parsed.event_id))
+        self._state.policies[number] = policy
+        self._journal(parsed, "done", decision.rule, decision.reason, None)
+        self.effects.policies[number] = StateRow(
+            number,
+            self._state.lane,
+            len(policy.versions),
+            policy.plate or "",
+            parsed.cause.at_ms,
+            _json(policy).decode(),
+        )
+        self._send(parsed, decision.outputs)
+
+    def _journal(self, parsed: Parsed, outcome: str, rule: str, reason: str, inputs: str | None) -> None:
+        state = self._state
+        state.entry += 1
+        self.effects.journal.append(
+            JournalRow(
+                parsed.topic,
+                parsed.generation,
+                parsed.partition,
+                parsed.offset,
+                state.lane,
+                state.entry,
+                parsed.subject,
+                parsed.event_id,
+                outcome,
+                rule,
+                reason,
+                parsed.cause.at_ms,
+                parsed.timestamp_ms,
+                inputs,
+                parsed.headers,
+                parsed.value,
+            )
+        )
+
+    def _payment_row(self, payment: Payment, cause: Cause) -> PaymentRow:
+        return PaymentRow(
+            payment.id,
+            payment.claim,
+            self._state.lane,
+            payment.settlement_version,
+            payment.attempt,
+            payment.amount_minor,
+            payment.currency,
+            payment.state,
+            payment.proposed_by,
+            payment.approved_by,
+            payment.cause,
+            cause.at_ms,
+        )
+
+    def _send(self, parsed: Parsed, outputs: tuple[Output, ...]) -> None:
+        state, cause = self._state, parsed.cause
+        for number, output in enumerate(outputs, 1):
+            state.seq += 1
+            own = output.key == parsed.subject or TOPICS[output.topic].key is Key.NONE
+            partition = state.lane if own else partition_for(output.key.encode(), state.lanes)
+            self.effects.outbox.append(
+                OutboxRow(
+                    state.lane,
+                    state.seq,
+                    output.topic,
+                    partition,
+                    output.key,
+                    parsed.subject,
+                    cause.ref,
+                    output.rule,
+                    output.reason,
+                    cause.at_ms,
+                    pack_headers(_headers(output, f"{cause.ref}#{number}", parsed, state)),
+                    self._encode(output.topic, output.record),
+                )
+            )
+
+    def _park(self, parsed: Parsed, park: Park) -> None:
+        """Park a record, or renew the reason of one that is parked and still cannot go."""
+        state = self._state
+        until = frozenset(park.until)
+        if parsed.entry:
+            if (parsed.reason, parsed.until) == (park.reason, until):
+                return
+            if self.effects.parked.pop(parsed.place, None) is None:
+                self.effects.parked_gone.append(parsed.place)
+        else:
+            state.entry += 1
+            parsed.entry = state.entry
+            state.parked.setdefault(parsed.entity, []).append(parsed)
+        parsed.reason, parsed.until = park.reason, until
+        self.effects.parked[parsed.place] = ParkedRow(
+            parsed.topic,
+            parsed.generation,
+            parsed.partition,
+            parsed.offset,
+            state.lane,
+            parsed.entry,
+            parsed.subject,
+            park.reason,
+            " ".join(sorted(until)),
+            parsed.cause.at_ms,
+            parsed.timestamp_ms,
+            parsed.headers,
+            parsed.value,
+        )
+
+    def _bury(self, parsed: Parsed, dead: Dead) -> None:
+        state = self._state
+        state.entry += 1
+        state.dead_in_a_row += 1
+        self.effects.dead.append(
+            DeadRow(
+                parsed.topic,
+                parsed.generation,
+                parsed.partition,
+                parsed.offset,
+                state.lane,
+                state.entry,
+                parsed.key,
+                parsed.subject,
+                dead.code,
+                dead.reason,
+                parsed.cause.at_ms,
+                parsed.timestamp_ms,
+                parsed.headers,
+                parsed.value,
+            )
+        )
+        self._send(parsed, (_dead_letter(parsed, dead),))
+
+
+def _dead_letter(parsed: Parsed, dead: Dead) -> Output:
+    value, reason = parsed.value or b"", dead.reason
+    if len(value) > _MOST_DEAD_LETTER_BYTES:
+        value, reason = b"", f"{reason} ({len(value)} bytes, kept in the ledger only)"
+    letter = DeadLetter(
+        topic=parsed.topic,
+        generation=parsed.generation,
+        partition=parsed.partition,
+        offset=parsed.offset,
+        key=parsed.subject or None,
+        code=dead.code,
+        reason=reason,
+        value=value,
+        headers={name: content for name, content in unpack_headers(parsed.headers) if content is not None},
+        at_ms=parsed.cause.at_ms,
+    )
+    return Output(_DEAD_LETTER_TOPIC, parsed.subject or "unkeyed", letter, f"engine.{dead.code}", dead.reason)
+
+
+def _headers(output: Output, event_id: str, parsed: Parsed, state: LaneState) -> list[tuple[str, bytes]]:
+    """CloudEvents 1.0 Kafka binary headers, the causal chain, and the lane's number by which receivers see repeats."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_source", b"claimhub"),
+        ("ce_type", output.topic.encode()),
+        ("ce_time", _rfc3339(parsed.cause.at_ms)),
+        ("ce_subject", output.key.encode()),
+        ("correlationid", parsed.subject.encode()),
+        ("causationid", parsed.event_id.encode()),
+        ("lane", b"%d" % state.lane),
+        ("seq", b"%d" % state.seq),
+    ]
+    if parsed.trace is not None:
+        headers.append(("traceparent", parsed.trace))
+    if isinstance(output.record, PaymentInstruction):
+        headers.append(("instruction_id", output.record.instruction_id.encode()))
+    return headers
+
+
+def _rfc3339(at_ms: int) -> bytes:
+    seconds, ms = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z".encode()

@@ -1,0 +1,443 @@
+"""Intake: one Kafka consumer in a thread of its own, a batch per lane, at most one in flight; positions from the ledger."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import NoReturn
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from monitoring.health import Health
+from monitoring.log import get_logger
+from monitoring.metrics import Dropped, Metrics
+from schemas.topics import INBOUND, OUTBOUND
+from sinks.ledger.port import Ledger, LedgerUnavailable, TopicChanged
+from sinks.relay import Relay, RelayLane
+from streams.cluster import Cluster, ClusterUnavailable, TopicsMissing
+from streams.exits import CannotGoOn, Exit
+from streams.lanes import Batch, Lane
+from streams.received import Received
+from streams.settings import Settings
+from streams.take import take_lanes
+
+_HOLD_RECORDS, _GO_ON_RECORDS = 4000, 1000
+_COLLECT_S, _COLLECT_RECORDS = 0.010, 1000
+_PATIENCE_S = 0.5
+_STALE_RETAKE_S, _RETAKE_S = 5.0, 0.3
+_FROZEN_S = 2.0
+_REVOKE_WAIT_S, _STOP_WAIT_S = 3.0, 8.0
+_WATCH_TOPICS_S, _TELL_KAFKA_S, _STEP_OVER_S, _MEASURE_S = 2.0, 5.0, 1.0, 1.0
+
+log = get_logger("intake")
+
+
+class Intake:
+    """Owns the consumer. `dispatch` hands a batch to the agent; `leave` ends the process and never returns."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        ledger: Ledger,
+        relay: Relay,
+        metrics: Metrics,
+        health: Health,
+        owner: str,
+        dispatch: Callable[[Batch], None],
+        leave: Callable[[Exit, str], NoReturn],
+    ) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self._ledger = ledger
+        self._relay = relay
+        self._metrics = metrics
+        self._health = health
+        self._owner = owner
+        self._dispatch = dispatch
+        self._leave = leave
+        self._lock = threading.Lock()
+        self._lanes: dict[int, Lane] = {}
+        self._wanted: dict[int, float] = {}
+        self._locked_since: dict[int, float] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._guard, name="intake")
+        self._deadline: float | None = None
+        self._consumer: Consumer
+
+    def start(self) -> None:
+        """Start the consumer thread."""
+        self._health.set("intake", ok=False, reason="waiting for lanes")
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Drain and stop; whether the thread ended in time."""
+        self._stopping.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # -- called from pool threads
+
+    def committed(self, batch: Batch, taken: int, sent: bool) -> None:
+        """A batch is in the ledger: go on with what arrived meanwhile."""
+        lane = batch.lane
+        with self._lock:
+            lane.busy = False
+            lane.progress_at = time.monotonic()
+            if taken < len(batch.records):
+                self._stop_lane(lane)
+        if sent:
+            lane.relay.owe = True
+            self._relay.wake()
+        self._next_batch(lane)
+
+    def failed(self, batch: Batch, dropped: Dropped) -> None:
+        """A batch was not written: let go of the lane, and take it again with a new token."""
+        lane = batch.lane
+        with self._lock:
+            lane.busy = False
+            if lane.dead:
+                return
+            self._let_go(lane)
+            wait_s = _STALE_RETAKE_S if dropped is Dropped.STALE else _RETAKE_S
+            self._wanted[lane.no] = time.monotonic() + wait_s
+        self._metrics.lanes_dropped.labels(dropped).inc()
+        log.warning("lane dropped", lane=lane.no, token=lane.token, reason=dropped)
+
+    # -- the consumer thread
+
+    def _guard(self) -> None:
+        try:
+            self._run()
+        except Exception as error:
+            log.exception("intake failed")
+            self._leave(Exit.INTAKE, f"intake failed: {type(error).__name__}")
+
+    def _run(self) -> None:
+        self._consumer = Consumer(
+            {
+                **self._cluster.options,
+                "group.id": self._settings.group,
+                "client.id": self._owner,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "partition.assignment.strategy": "range",
+                "session.timeout.ms": 6000,
+                "heartbeat.interval.ms": 1000,
+                "fetch.wait.max.ms": 50,
+                "queued.max.messages.kbytes": 16_384,
+                "fetch.message.max.bytes": 262_144,
+            }
+        )
+        self._consumer.subscribe(
+            list(INBOUND), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        watched = told = measured = time.monotonic()
+        while not self._stopping.is_set() or self._embedded_backlog():
+            if self._take():
+                self._apply_assignment()
+            self._collect()
+            for lane in list(self._lanes.values()):
+                self._hold_or_go_on(lane)
+                self._next_batch(lane)
+            now = time.monotonic()
+            if now - watched > _WATCH_TOPICS_S:
+                watched = now
+                self._watch_topics()
+            if now - told > _TELL_KAFKA_S:
+                told = now
+                self._tell_kafka()
+            if now - measured > _MEASURE_S:
+                measured = now
+                self._measure(now)
+        self._drain()
+
+    def _collect(self) -> None:
+        first = self._consumer.poll(0.02)
+        if first is None:
+            return
+        messages = [first, *self._consumer.consume(_COLLECT_RECORDS, _COLLECT_S)]
+        with self._lock:
+            for message in messages:
+                self._accept(message)
+
+    def _accept(self, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            self._on_error(error, message)
+            return
+        lane = self._lanes.get(message.partition())
+        if lane is None:
+            return
+        topic, offset = message.topic(), message.offset()
+        if offset < lane.fetched[topic]:
+            return
+        lane.fetched[topic] = offset + 1
+        lane.buffer.add(
+            Received(topic, offset, message.key(), message.value(), message.headers() or [], message.timestamp()[1])
+        )
+
+    def _on_error(self, error: KafkaError, message: Message) -> None:
+        code, topic = error.code(), message.topic()
+        if code == KafkaError._PARTITION_EOF:
+            lane = self._lanes.get(message.partition())
+            if lane is not None and message.offset() > lane.fetched[topic]:
+                lane.fetched[topic] = message.offset()
+        elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            self._leave(
+                Exit.LOG_LOST, f"{topic}/{message.partition()}: the log no longer holds our position ({error.str()})"
+            )
+        elif error.fatal():
+            self._leave(Exit.KAFKA, f"the Kafka client cannot go on: {error.str()}")
+        else:
+            log.warning("kafka", code=error.name(), topic=topic, partition=message.partition())
+
+    def _next_batch(self, lane: Lane) -> None:
+        """Hand out the lane's next batch, if none is in flight. Consumer thread or pool thread."""
+        with self._lock:
+            if lane.busy or lane.dead or lane.stopped:
+                return
+            records = self._records(lane)
+            if not records and not self._may_step_over(lane):
+                return
+            positions = dict(lane.positions)
+            for record in records:
+                positions[record.topic] = record.offset + 1
+            if not lane.buffer.size:
+                positions.update(lane.fetched)
+            lane.busy = True
+        self._dispatch(Batch(lane, records, positions))
+
+    def _records(self, lane: Lane) -> list[Received]:
+        if not lane.buffer.size:
+            return []
+        most = self._settings.batch_records
+        records = lane.buffer.take(most, lambda topic: self._at_end(topic, lane))
+        if records:
+            lane.blocked_since = None
+            return records
+        now = time.monotonic()
+        if lane.blocked_since is None:
+            lane.blocked_since = now
+        elif now - lane.blocked_since > _PATIENCE_S:  # a partition without a leader must not hold the others
+            lane.blocked_since = None
+            return lane.buffer.take(most, lambda topic: True)
+        return []
+
+    def _at_end(self, topic: str, lane: Lane) -> bool:
+        """Whether all that the broker said it has of this partition has been fetched."""
+        if topic in lane.paused:
+            return False
+        try:
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, lane.no), cached=True)
+        except KafkaException:
+            return True
+        return 0 <= int(end) <= lane.fetched[topic]
+
+    def _may_step_over(self, lane: Lane) -> bool:
+        """Offsets that only control records fill are stepped over when idle, once a second."""
+        if lane.fetched == lane.positions or lane.buffer.size:
+            return False
+        now = time.monotonic()
+        if now - lane.stepped_at < _STEP_OVER_S:
+            return False
+        lane.stepped_at = now
+        return True
+
+    def _hold_or_go_on(self, lane: Lane) -> None:
+        """Pause a partition that is far ahead of its lane, resume it when the lane has caught up."""
+        for topic in INBOUND:
+            held = lane.buffer.held(topic)
+            if topic not in lane.paused:
+                if held > _HOLD_RECORDS:
+                    lane.paused.add(topic)
+                    self._consumer.pause([TopicPartition(topic, lane.no)])
+            elif held <= _GO_ON_RECORDS:
+                lane.paused.discard(topic)
+                self._consumer.resume([TopicPartition(topic, lane.no)])
+
+    # -- lanes come and go
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        topics_by_lane: dict[int, set[str]] = defaultdict(set)
+        for place in partitions:
+            topics_by_lane[place.partition].add(place.topic)
+        split = sorted(lane for lane, topics in topics_by_lane.items() if topics != set(INBOUND))
+        if split:
+            self._leave(
+                Exit.LANES_NOT_WHOLE,
+                f"lanes {split} were assigned without all their topics: every claim topic needs the same number of "
+                "partitions and every worker of the group the range assignor. Run: claimhub topics apply --dry-run",
+            )
+        with self._lock:
+            self._wanted.update(dict.fromkeys(topics_by_lane, 0.0))
+        self._take()
+        self._apply_assignment()
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._drop({place.partition for place in partitions}, _REVOKE_WAIT_S, Dropped.REVOKED)
+        consumer.unassign()
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._drop({place.partition for place in partitions}, 0.0, Dropped.REVOKED)
+        consumer.unassign()
+
+    def _take(self) -> bool:
+        """Take the lanes that are due; whether there are new ones."""
+        now = time.monotonic()
+        due = sorted(lane for lane, at in self._wanted.items() if at <= now)
+        if not due:
+            return False
+        try:
+            taken, late = take_lanes(self._cluster, self._ledger, self._owner, due, self._settings.lanes)
+            self._wait_for_owners(late, now)
+        except (LedgerUnavailable, ClusterUnavailable) as error:
+            log.warning("lanes not taken yet", error=str(error))
+            self._health.set("intake", ok=False, reason=str(error))
+            with self._lock:
+                self._wanted.update(dict.fromkeys(due, now + _RETAKE_S))
+            return False
+        except CannotGoOn as error:
+            self._leave(error.code, str(error))
+        lanes = [Lane(lane, self._settings.lanes, RelayLane(lane.lane, lane.token)) for lane in taken]
+        with self._lock:
+            for lane in lanes:
+                self._lanes[lane.no] = lane
+                self._wanted.pop(lane.no, None)
+                self._locked_since.pop(lane.no, None)
+        for lane in lanes:
+            self._relay.add(lane.relay)
+            log.info("lane taken", lane=lane.no, token=lane.token)
+        self._health.set("intake", ok=True)
+        self._metrics.lanes_owned.set(len(self._lanes))
+        return bool(lanes)
+
+    def _wait_for_owners(self, late: list[int], now: float) -> None:
+        """A lane still locked belongs to a commit that is under way, or to a frozen owner whose session is ended."""
+        frozen = [lane for lane in late if now - self._locked_since.setdefault(lane, now) > _FROZEN_S]
+        if frozen:
+            ended = self._ledger.end_frozen_owner(frozen)
+            log.warning("ended the sessions of a frozen owner", count=ended)
+        with self._lock:
+            self._wanted.update(dict.fromkeys(late, now + 0.1))
+
+    def _apply_assignment(self) -> None:
+        """Hand the whole assignment to the library, each partition at its lane's own next offset."""
+        with self._lock:
+            places = [TopicPartition(t, lane.no, o) for lane in self._lanes.values() for t, o in lane.fetched.items()]
+            for lane in self._lanes.values():
+                lane.paused.clear()
+        self._consumer.assign(places)
+        if places:
+            self._consumer.resume(places)  # a pause outlives assign() in the library
+
+    def _drop(self, numbers: set[int], wait_s: float, why: Dropped) -> None:
+        """Let go of lanes; wait a little for what is in flight, since the next owner would have to wait for it too."""
+        with self._lock:
+            lanes = [self._lanes[number] for number in numbers if number in self._lanes]
+            for number in numbers:
+                self._wanted.pop(number, None)
+            for lane in lanes:
+                self._let_go(lane)
+        self._relay.wake()
+        end = time.monotonic() + wait_s
+        while time.monotonic() < end and any(lane.busy or self._relay.pending(lane.relay) for lane in lanes):
+            time.sleep(0.005)
+        self._metrics.lanes_dropped.labels(why).inc(len(lanes))
+        self._metrics.lanes_owned.set(len(self._lanes))
+
+    def _let_go(self, lane: Lane) -> None:
+        lane.dead = lane.relay.dead = True
+        lane.buffer.clear()
+        if self._lanes.get(lane.no) is lane:
+            del self._lanes[lane.no]
+
+    def _stop_lane(self, lane: Lane) -> None:
+        limit = self._settings.dead_letter_limit
+        lane.stopped = (
+            f"lane {lane.no} stopped after {limit} dead letters in a row; see: claimhub dead-letters ls, then restart"
+        )
+        self._health.set(f"lane {lane.no}", ok=False, reason=lane.stopped)
+        self._metrics.lanes_dropped.labels(Dropped.DEAD_LETTERS).inc()
+        log.error("lane stopped", lane=lane.no, count=limit, reason=lane.stopped)
+
+    # -- now and then
+
+    def _watch_topics(self) -> None:
+        """A topic that is deleted and created again is otherwise read on silently."""
+        if self._cluster.memory_only or not self._lanes:
+            return
+        try:
+            self._ledger.check_topics(self._cluster.identities((*INBOUND, *OUTBOUND)))
+        except (TopicChanged, TopicsMissing) as error:
+            self._leave(Exit.TOPIC_CHANGED, str(error))
+        except (LedgerUnavailable, ClusterUnavailable) as error:
+            log.warning("topics not checked", error=str(error))
+
+    def _tell_kafka(self) -> None:
+        """Kafka's committed offset is for lag tools only; the ledger's position is the truth."""
+        with self._lock:
+            places = [TopicPartition(t, lane.no, o) for lane in self._lanes.values() for t, o in lane.positions.items()]
+        if places:
+            try:
+                self._consumer.commit(offsets=places, asynchronous=True)
+            except KafkaException as error:
+                log.warning("offsets not told to Kafka", code=error.args[0].name())
+
+    def _measure(self, now: float) -> None:
+        """Lag by topic, and the watchdog: lag and no progress for too long means something is wrong with us."""
+        behind = dict.fromkeys(INBOUND, 0)
+        oldest_ms: dict[str, int] = {}
+        with self._lock:
+            lanes = list(self._lanes.values())
+            for lane in lanes:
+                lagging = 0
+                for topic, position in lane.positions.items():
+                    end = self._end(topic, lane)
+                    lagging += max(0, end - position)
+                    behind[topic] += max(0, end - position)
+                    first_ms = lane.buffer.oldest_ms(topic)
+                    if end > position and first_ms is not None:
+                        oldest_ms[topic] = min(first_ms, oldest_ms.get(topic, first_ms))
+                if not lagging:
+                    lane.progress_at = now
+        for topic, count in behind.items():
+            self._metrics.lag_records.labels(topic).set(count)
+            age_s = max(0.0, time.time() - oldest_ms[topic] / 1000) if topic in oldest_ms else 0.0
+            self._metrics.lag_seconds.labels(topic).set(age_s)
+        self._metrics.parked_records.set(sum(len(w) for lane in lanes for w in list(lane.state.parked.values())))
+        self._metrics.last_progress_timestamp_seconds.set_to_current_time()
+        for lane in lanes:
+            still_s = now - lane.progress_at
+            if lane.stopped is None and still_s > self._settings.watchdog_s:
+                self._leave(Exit.STUCK, f"lane {lane.no} has lag and made no progress for {still_s:.0f} s")
+
+    def _end(self, topic: str, lane: Lane) -> int:
+        try:
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, lane.no), cached=True)
+        except KafkaException:
+            return 0
+        return int(end)
+
+    def _embedded_backlog(self) -> bool:
+        """The embedded broker forgets with the process: what it still holds is applied before the hub stops."""
+        if not self._cluster.memory_only:
+            return False
+        if self._deadline is None:
+            self._deadline = time.monotonic() + _STOP_WAIT_S
+        with self._lock:
+            lanes = [lane for lane in self._lanes.values() if lane.stopped is None]
+            behind = any(
+                self._end(topic, lane) > position for lane in lanes for topic, position in lane.positions.items()
+            )
+            unsent = any(self._relay.pending(lane.relay) or lane.relay.owe for lane in lanes)
+        return (behind or unsent) and time.monotonic() < self._deadline
+
+    def _drain(self) -> None:
+        self._drop(set(self._lanes), _STOP_WAIT_S, Dropped.STOPPED)
+        self._ledger.cancel()
+        self._relay.close(_STOP_WAIT_S)
+        self._consumer.close()

@@ -1,0 +1,201 @@
+"""A lane: one partition number across all topics, under one token, with at most one batch in flight."""
+
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from msgspec import Struct, json
+
+from monitoring.metrics import Metrics
+from schemas.codec import Codec
+from schemas.topics import TOPICS, Key
+from sinks.ledger.port import Lane as TakenLane
+from sinks.ledger.port import LaneCommit, Ledger
+from sinks.relay import RelayLane
+from streams.buffer import Buffer
+from streams.decide import Decider, Effects, LaneState, Lookup
+from streams.flows import FLOWS
+from streams.received import Parsed, Parser, Received
+from streams.rules.claim import Claim
+from streams.rules.policy_file import PolicyFile
+
+_CLAIMS_CACHED = 20_000
+
+_claim = json.Decoder(Claim).decode
+_policy = json.Decoder(PolicyFile).decode
+
+
+class Lane:
+    """One lane under one token. A new token makes a new Lane; results for an old one are ignored.
+
+    `positions` are what the ledger has committed, `fetched` the next offsets to come from Kafka. `busy` while a batch is
+    in flight, `dead` once the lane is lost, `stopped` with the reason when it must not go on.
+    """
+
+    def __init__(self, taken: TakenLane, lanes: int, relay: RelayLane) -> None:
+        self.no = taken.lane
+        self.token = taken.token
+        self.generations = taken.generations
+        self.positions = dict(taken.positions)
+        self.fetched = dict(taken.positions)
+        self.buffer = Buffer(taken.positions)
+        self.state = LaneState(taken.lane, lanes, taken.seq, taken.entry)
+        self.relay = relay
+        self.busy = False
+        self.dead = False
+        self.stopped: str | None = None
+        self.paused: set[str] = set()
+        self.blocked_since: float | None = None
+        self.stepped_at = 0.0
+        self.progress_at = time.monotonic()
+
+
+class Batch(Struct):
+    """Records of one lane in the order to apply them, and the positions once they are. `records` may be empty: then
+    only offsets that hold no records (control records) are stepped over."""
+
+    lane: Lane
+    records: list[Received]
+    positions: dict[str, int]
+
+
+class Committed(Struct, frozen=True):
+    """What came of a batch: how many of its records were dealt with, and what was written."""
+
+    taken: int
+    effects: Effects
+
+
+class BatchProcessor(Protocol):
+    """Turns a batch into one transaction."""
+
+    def process(self, batch: Batch) -> Committed:
+        """Decode, load, decide, commit. Raises what the ledger raises; then the lane's state is of no more use."""
+
+
+class LaneProcessor:
+    """The steps of one batch (design: lanes, one batch, one transaction). Runs in a pool thread, one batch a lane."""
+
+    def __init__(self, ledger: Ledger, codec: Codec, metrics: Metrics, dead_letter_limit: int) -> None:
+        self._ledger = ledger
+        self._codec = codec
+        self._metrics = metrics
+        self._dead_letter_limit = dead_letter_limit
+
+    def process(self, batch: Batch) -> Committed:
+        """Decode, load, decide, commit: see BatchProcessor."""
+        lane, state = batch.lane, batch.lane.state
+        seq, entry = state.seq, state.entry
+        parser = Parser(self._codec, lane.no, state.lanes, lane.generations, state.known)
+        records = [parser.parse(received) for received in batch.records]
+        self._load(records, state, parser)
+        started = time.perf_counter()
+        lookup = self._look_up(records, state)
+        decider = Decider(state, lookup, self._codec.encode, self._dead_letter_limit)
+        effects = decider.decide(records)
+        decided = time.perf_counter()
+        positions = (
+            batch.positions if effects.taken == len(records) else _positions(lane, batch.records[: effects.taken])
+        )
+        self._ledger.commit(_commit(lane, seq, entry, positions, effects))
+        lane.positions = positions
+        state.forget_oldest(_CLAIMS_CACHED)
+        self._measure(effects, decided - started, time.perf_counter() - decided)
+        return Committed(effects.taken, effects)
+
+    def _load(self, records: list[Parsed], state: LaneState, parser: Parser) -> None:
+        """Fetch the states and parked records of subjects this lane has not seen yet; decode again what is parked
+        under a schema that was unknown."""
+        touched = {record.entity: record for record in records if record.entity}
+        missing = [record for entity, record in touched.items() if entity not in state.known]
+        if missing:
+            claims, parked = self._ledger.load_claims([record.subject for record in missing])
+            for row in parked:
+                waiting = parser.parse_parked(row)
+                if waiting.entity in touched:
+                    state.parked.setdefault(waiting.entity, []).append(waiting)
+            numbers = [record.subject for record in missing if TOPICS[record.topic].key is Key.POLICY]
+            policies = self._ledger.load_policies(numbers, []) if numbers else {}
+            for record in missing:
+                number = record.subject
+                if TOPICS[record.topic].key is Key.POLICY:
+                    if number in policies:
+                        state.policies[number] = _policy(policies[number])
+                elif number in claims:
+                    state.claims[number] = _claim(claims[number])
+                state.known[record.entity] = None
+        for entity in touched:
+            for waiting in state.parked.get(entity, ()):
+                if waiting.problem is not None:
+                    parser.again(waiting)
+
+    def _look_up(self, records: list[Parsed], state: LaneState) -> Lookup:
+        """One query for all that the rules of this batch want to know of policies in any lane."""
+        numbers: set[str] = set()
+        plates: set[str] = set()
+        for record in _with_parked(records, state):
+            flow = FLOWS[record.topic]
+            if flow.looks_up is None or record.record is None:
+                continue
+            number, plate = flow.looks_up(record.record)
+            if number is not None:
+                numbers.add(number)
+            else:
+                plates.add(plate)
+        if not numbers and not plates:
+            return Lookup({})
+        found = self._ledger.load_policies(sorted(numbers), sorted(plates))
+        return Lookup({number: _policy(text) for number, text in found.items()})
+
+    def _measure(self, effects: Effects, decide_s: float, commit_s: float) -> None:
+        metrics = self._metrics
+        metrics.batches.inc()
+        metrics.batch_records.observe(effects.taken)
+        metrics.decide_seconds.observe(decide_s)
+        metrics.commit_seconds.observe(commit_s)
+        metrics.records_released.inc(effects.released)
+        counts: dict[tuple[str, str], int] = {}
+        for row in effects.journal:
+            counts[row.topic, row.outcome] = counts.get((row.topic, row.outcome), 0) + 1
+        for place in effects.parked:
+            counts[place[0], "parked"] = counts.get((place[0], "parked"), 0) + 1
+        for dead in effects.dead:
+            counts[dead.topic, "dead"] = counts.get((dead.topic, "dead"), 0) + 1
+            metrics.dead_letters.labels(dead.topic, dead.code).inc()
+        for (topic, outcome), count in counts.items():
+            metrics.records.labels(topic, outcome).inc(count)
+
+
+def _with_parked(records: list[Parsed], state: LaneState) -> Iterable[Parsed]:
+    yield from records
+    if state.parked:
+        for entity in {record.entity for record in records}:
+            yield from state.parked.get(entity, ())
+
+
+def _positions(lane: Lane, taken: list[Received]) -> dict[str, int]:
+    positions = dict(lane.positions)
+    for record in taken:
+        positions[record.topic] = record.offset + 1
+    return positions
+
+
+def _commit(lane: Lane, seq: int, entry: int, positions: dict[str, int], effects: Effects) -> LaneCommit:
+    state = lane.state
+    return LaneCommit(
+        lane=lane.no,
+        token=lane.token,
+        seq=seq,
+        seq_used=state.seq - seq,
+        entry=entry,
+        entries_used=state.entry - entry,
+        positions=[(topic, old, positions[topic]) for topic, old in lane.positions.items() if positions[topic] != old],
+        journal=effects.journal,
+        claims=list(effects.claims.values()),
+        policies=list(effects.policies.values()),
+        outbox=effects.outbox,
+        payments=list(effects.payments.values()),
+        parked=list(effects.parked.values()),
+        parked_gone=effects.parked_gone,
+        dead=effects.dead,
+    )

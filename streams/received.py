@@ -1,0 +1,219 @@
+"""A record as it came from Kafka, and what reading its envelope makes of it."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.codec import Codec, Undecodable, UnknownSchema
+from schemas.partitioner import partition_for
+from schemas.records import Record
+from schemas.topics import TOPICS, Key
+from sinks.ledger.port import ParkedRow
+from streams.outcomes import Dead, Park
+from streams.rules.decision import Cause
+
+Headers = list[tuple[str, bytes | None]]
+
+pack_headers = msgspec.msgpack.Encoder().encode
+unpack_headers = msgspec.msgpack.Decoder(Headers).decode
+_LONGEST_KEY = 64
+_KEY_FIELD = {Key.CLAIM: "claim", Key.POLICY: "policy_number"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Received(NamedTuple):
+    """One Kafka record, untouched."""
+
+    topic: str
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+
+class Parsed(msgspec.Struct):
+    """A record with its envelope read. `problem` says why `record` is None: Dead is final, Park may pass.
+
+    `subject` is the claim or policy number it concerns, `entity` the same told apart from other kinds of number;
+    `entry` is set once it has been parked.
+    """
+
+    topic: str
+    generation: int
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: bytes
+    timestamp_ms: int
+    subject: str
+    entity: str
+    event_id: str
+    cause: Cause
+    trace: bytes | None
+    record: Record | None
+    problem: Dead | Park | None
+    entry: int = 0
+    reason: str = ""
+    until: frozenset[str] = frozenset()
+
+    @property
+    def place(self) -> tuple[str, int, int, int]:
+        """Topic, generation, partition, offset: the record's identity in the ledger."""
+        return self.topic, self.generation, self.partition, self.offset
+
+
+class Parser:
+    """Reads the envelopes of one lane's records: key, CloudEvents headers, Avro body."""
+
+    def __init__(
+        self, codec: Codec, lane: int, lanes: int, generations: dict[str, int], known: Collection[str]
+    ) -> None:
+        """`known` holds entities already seen in this lane: their partition need not be computed again."""
+        self._codec = codec
+        self._lane = lane
+        self._lanes = lanes
+        self._generations = generations
+        self._known = known
+
+    def parse(self, received: Received) -> Parsed:
+        """Never raises for a bad record: the problem is in the result. RegistryUnavailable passes through."""
+        return self._parse(
+            received.topic,
+            self._generations[received.topic],
+            received.offset,
+            received.key,
+            received.value,
+            received.headers,
+            received.timestamp_ms,
+        )
+
+    def parse_parked(self, row: ParkedRow) -> Parsed:
+        """A parked record read again: an unknown schema may be known by now."""
+        parsed = self._parse(
+            row.topic,
+            row.generation,
+            row.offset,
+            row.subject.encode(),
+            row.value,
+            unpack_headers(row.headers),
+            row.timestamp_ms,
+        )
+        parsed.entry, parsed.reason, parsed.until = row.entry, row.reason, frozenset(row.until.split())
+        return parsed
+
+    def again(self, parked: Parsed) -> Parsed:
+        """The same parked record decoded once more."""
+        parked.record, parked.problem = self._decode(
+            parked.topic, parked.key, parked.subject, parked.value, unpack_headers(parked.headers)
+        )
+        return parked
+
+    def _parse(
+        self,
+        topic: str,
+        generation: int,
+        offset: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        timestamp_ms: int,
+    ) -> Parsed:
+        ref = f"{topic}/{generation}/{self._lane}/{offset}"
+        event_id, at_ms, trace = _cloud_event(headers, ref, timestamp_ms)
+        record: Record | None = None
+        problem: Dead | Park | None = None
+        try:
+            subject, entity = self._subject(topic, key)
+        except Dead as dead:
+            subject, entity, problem = "", "", dead
+        else:
+            record, problem = self._decode(topic, key, subject, value, headers)
+        return Parsed(
+            topic=topic,
+            generation=generation,
+            partition=self._lane,
+            offset=offset,
+            key=key,
+            value=value,
+            headers=pack_headers(headers),
+            timestamp_ms=timestamp_ms,
+            subject=subject,
+            entity=entity,
+            event_id=event_id,
+            cause=Cause(ref, topic, at_ms),
+            trace=trace,
+            record=record,
+            problem=problem,
+        )
+
+    def _subject(self, topic: str, key: bytes | None) -> tuple[str, str]:
+        if not key:
+            raise Dead("bad-key", "the record has no key; the sender must key it by its claim or policy number")
+        try:
+            subject = key.decode()
+        except UnicodeDecodeError:
+            raise Dead("bad-key", "the key is not UTF-8 text") from None
+        entity = f"policy {subject}" if TOPICS[topic].key is Key.POLICY else subject
+        if entity in self._known:
+            return subject, entity
+        if len(subject) > _LONGEST_KEY or not subject.isprintable() or " " in subject:
+            raise Dead("bad-key", f"the key is longer than {_LONGEST_KEY} characters or has spaces or unprintable ones")
+        right = partition_for(key, self._lanes)
+        if right != self._lane:
+            raise Dead(
+                "wrong-partition",
+                f"the key belongs in partition {right} of {self._lanes}, not {self._lane}; "
+                "the sender must use Kafka's default partitioner (librdkafka: partitioner=murmur2_random)",
+            )
+        return subject, entity
+
+    def _decode(
+        self, topic: str, key: bytes | None, subject: str, value: bytes | None, headers: Headers
+    ) -> tuple[Record | None, Dead | Park | None]:
+        try:
+            record = self._codec.decode(topic, value, headers)
+        except Undecodable as error:
+            return None, Dead(error.code, error.reason)
+        except UnknownSchema as error:
+            return None, Park(
+                f"schema {error.schema_id} is not in the registry; register it, then: claimhub parked retry", ()
+            )
+        field = _KEY_FIELD[TOPICS[topic].key]
+        if getattr(record, field) != subject:
+            return None, Dead("key-mismatch", f"the key and the field {field} differ")
+        return record, None
+
+
+def _cloud_event(headers: Headers, ref: str, timestamp_ms: int) -> tuple[str, int, bytes | None]:
+    """Event id, time and trace from CloudEvents binary headers; what is missing comes from where the record stands."""
+    source = event = trace = None
+    at_ms = timestamp_ms
+    for name, value in headers:
+        if value is None:
+            continue
+        if name == "ce_id":
+            event = value
+        elif name == "ce_source":
+            source = value
+        elif name == "ce_time":
+            at_ms = _time_ms(value, timestamp_ms)
+        elif name == "traceparent":
+            trace = value
+    if source is None or event is None:
+        return ref, at_ms, trace
+    return f"{source.decode(errors='replace')} {event.decode(errors='replace')}".replace("\0", "\ufffd"), at_ms, trace
+
+
+def _time_ms(value: bytes, otherwise: int) -> int:
+    try:
+        at = datetime.fromisoformat(value.decode("ascii"))
+    except ValueError:
+        return otherwise
+    if at.tzinfo is None:
+        return otherwise
+    return (at - _EPOCH) // _MILLISECOND
