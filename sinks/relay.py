@@ -1,0 +1,342 @@
+"""Publishes committed outputs: each lane's outbox in `seq` order, marked only by contiguous delivery reports.
+
+A place is a topic and a partition. Two rules make every crash harmless:
+
+- A place has its `out_next` in the ledger before a lane's first record goes there (the log's end at that moment). So
+  whatever a lane ever published after its mark lies in a known place, at or after a known offset.
+- Before a lane sends anything under a new token or after a failure, those places are read back. Records found without
+  a gap count as delivered; from the first gap on everything is sent again, in order, with the same numbers and bytes.
+  What lay behind the gap is stepped over for good, by a mark made before the sending.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from msgspec import msgpack
+
+from monitoring.log import get_logger
+from monitoring.metrics import Metrics
+from sinks.deliveries import Deliveries
+from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, Published
+from sinks.read_back import LogReader, LogUnreadable
+
+PAGE: Final = 2000
+QUEUED: Final = 20_000  # records in the producer above which no further page is read
+MARK_S: Final = 0.1
+AGAIN_S: Final = 0.3  # wait after a failure of the ledger, the log or a delivery
+IDLE_S: Final = 0.1
+REPORTS_S: Final = 0.01
+INSTRUCTION: Final = "finance.payment-instruction.v1"
+
+log = get_logger("relay")
+_headers = msgpack.Decoder(list[tuple[str, str | bytes | None]])
+
+
+class OutboxGap(Exception):
+    """A lane's outbox lacks a row: what the lanes write is not what the relay reads."""
+
+
+class RelayLane:
+    """One lane under one token, shared with the intake: it sets `owe` after a commit with outputs, `dead` when lost.
+
+    `busy` is true while the relay is at work on the lane; `deliveries` is None until the lane has been read back.
+    """
+
+    def __init__(self, lane: int, token: int) -> None:
+        self.lane = lane
+        self.token = token
+        self.dead = False
+        self.owe = True
+        self.busy = False
+        self.deliveries: Deliveries | None = None
+        self.not_before = 0.0
+        self.instructions: deque[tuple[int, int]] = deque()  # (seq, at_ms) of payment instructions on their way
+
+
+class Relay:
+    """A thread with one idempotent producer for all lanes of this worker.
+
+    `on_fatal` is called, once and in the relay's thread, with the reason when it cannot go on.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        client_options: Mapping[str, str | int | float | bool],
+        metrics: Metrics,
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._options = dict(client_options)
+        self._metrics = metrics
+        self._on_fatal = on_fatal
+        self._lanes: list[RelayLane] = []
+        self._lock = threading.Lock()
+        self._woken = threading.Event()
+        self._deadline: float | None = None
+        self._marked_at = 0.0
+        self._thread = threading.Thread(target=self._guard, name="relay", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread. A broker that is away is waited for."""
+        self._thread.start()
+
+    def add(self, lane: RelayLane) -> None:
+        """Serve a lane just taken. An older object of the same lane must be `dead`; its deliveries are waited for."""
+        with self._lock:
+            self._lanes = [*self._lanes, lane]
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Look at the lanes that owe now."""
+        self._woken.set()
+
+    def pending(self, lane: RelayLane) -> bool:
+        """Whether records of the lane are being sent, or are out and not marked. Once False for a dead lane, nothing
+        more of it goes out. Call `wake` after setting `dead`, or the mark waits its turn."""
+        return lane.busy or _unsettled(lane)
+
+    def close(self, timeout_s: float) -> None:
+        """Send what the living lanes owe, wait for all deliveries, mark them, and end; leave what takes longer."""
+        self._deadline = time.monotonic() + timeout_s
+        self._woken.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def _guard(self) -> None:
+        reason = "the relay's thread was ended from outside"
+        try:
+            self._run()
+            reason = ""
+        except BaseException as error:
+            log.error("relay failed", exc_info=error)
+            reason = f"relay: {error if isinstance(error, OutboxGap | KafkaException) else type(error).__name__}"
+        finally:  # not only the clause above: this client has raised what is no BaseException
+            if reason:
+                self._on_fatal(reason)
+
+    def _run(self) -> None:
+        self._producer = self._new_producer()
+        self._log = LogReader(self._options)
+        while not self._finished():
+            self._woken.wait(self._patience())
+            self._woken.clear()
+            try:
+                self._pass()
+            except LedgerUnavailable as error:
+                log.warning("ledger unavailable, trying again", error=str(error))
+                time.sleep(AGAIN_S)
+            except KafkaException as error:
+                if not _is_fatal(error):
+                    raise
+                self._renew_producer(error)
+        with suppress(KafkaException):
+            self._producer.purge()
+        self._log.close()
+
+    def _patience(self) -> float:
+        """Seconds to wait for a wake: none when a page is left over, short while reports are awaited."""
+        if len(self._producer) < QUEUED and any(map(_can_send, self._lanes)):
+            return 0.0
+        return REPORTS_S if len(self._producer) else IDLE_S
+
+    def _finished(self) -> bool:
+        if self._deadline is None:
+            return False
+        idle = not any(_unsettled(lane) or (lane.owe and not lane.dead) for lane in self._lanes)
+        return idle or time.monotonic() > self._deadline
+
+    def _pass(self) -> None:
+        self._producer.poll(0)
+        self._observe()
+        self._mark()
+        with self._lock:
+            self._lanes = [lane for lane in self._lanes if not lane.dead or _unsettled(lane)]
+        for lane in self._lanes:
+            if lane.dead or time.monotonic() < lane.not_before:
+                continue
+            lane.busy = True
+            try:
+                if not lane.dead:  # asked again: the intake sets `dead`, then asks `pending`
+                    self._serve(lane)
+            except LogUnreadable as error:
+                log.warning("log unreadable, trying again", lane=lane.lane, error=str(error))
+                self._retry_later(lane)
+            except LedgerUnavailable:
+                self._retry_later(lane)
+                raise
+            finally:
+                lane.busy = False
+
+    def _serve(self, lane: RelayLane) -> None:
+        deliveries = lane.deliveries
+        if deliveries is not None and deliveries.failure:
+            if not _unsettled(lane):
+                log.warning("lane starts over", lane=lane.lane, token=lane.token, reason=deliveries.failure)
+                lane.deliveries = None
+                lane.instructions.clear()
+                self._retry_later(lane)
+            return
+        if deliveries is None:
+            if any(_unsettled(other) for other in self._lanes if other.lane == lane.lane):
+                return
+            deliveries = lane.deliveries = self._read_back(lane)
+        if lane.owe and len(self._producer) < QUEUED:
+            self._send_page(lane, deliveries)
+
+    def _read_back(self, lane: RelayLane) -> Deliveries:
+        """Find how far the lane's outbox is out. Nothing after the mark: nothing can be out, and nothing is read.
+
+        Only places that the rows up to the first gap name are read, but all are stepped over.
+        """
+        known = self._ledger.published([lane.lane])[lane.lane]
+        if not self._ledger.outbox_after(lane.lane, lane.token, known.seq, 1):
+            return Deliveries(known)
+        ends = self._log.ends(known.out_next)
+        # These rows also prove that no later owner had published anything when the ends were read.
+        rows = self._ledger.outbox_after(lane.lane, lane.token, known.seq, PAGE)
+        if not rows:
+            return Deliveries(known)
+        seq, found, unread = known.seq, set[int](), set(known.out_next)
+        while rows:
+            named = {(row.topic, row.partition) for row in rows} & unread
+            unread -= named
+            found |= self._log.numbers(lane.lane, {place: (known.out_next[place], ends[place]) for place in named})
+            while seq < rows[-1].seq and seq + 1 in found:
+                seq += 1
+            if seq < rows[-1].seq:
+                break
+            rows = self._ledger.outbox_after(lane.lane, lane.token, seq, PAGE)
+        self._metrics.publish_repeats.inc(sum(number > seq for number in found))
+        log.info("lane read back", lane=lane.lane, token=lane.token, seq=seq, count=len(found))
+        result = Published(seq, ends)
+        self._ledger.mark_published({lane.lane: result})
+        return Deliveries(result)
+
+    def _send_page(self, lane: RelayLane, deliveries: Deliveries) -> None:
+        lane.owe = False  # before the rows are read: a commit after that sets it again
+        seq = deliveries.sent
+        rows = self._ledger.outbox_after(lane.lane, lane.token, seq, PAGE)
+        if not rows or lane.dead:
+            return
+        self._know_places(lane, deliveries, rows)
+        produce, report, headers = self._producer.produce, deliveries.report, _headers.decode
+        try:
+            for row in rows:
+                if row.seq != seq + 1:
+                    raise OutboxGap(f"outbox of lane {lane.lane}: {row.seq} follows {seq}. Run: claimhub verify")
+                place = row.topic, row.partition
+                delivered = partial(report, row.seq, place)
+                produce(
+                    row.topic, row.value, row.key, row.partition, on_delivery=delivered, headers=headers(row.headers)
+                )
+                seq = row.seq
+                if row.topic == INSTRUCTION:
+                    lane.instructions.append((seq, row.at_ms))
+        except BufferError:
+            lane.owe = True
+            self._producer.poll(REPORTS_S)
+        except KafkaException as error:
+            if _is_fatal(error):
+                raise
+            deliveries.fail(f"record {seq + 1} was refused by the producer: {error.args[0].name()}")
+        finally:
+            deliveries.handed_over(seq)
+        if len(rows) == PAGE:
+            lane.owe = True
+        self._producer.poll(0)
+
+    def _know_places(self, lane: RelayLane, deliveries: Deliveries, rows: list[OutboxRow]) -> None:
+        """Store the log's end of each place these rows are the lane's first for."""
+        new = {(row.topic, row.partition) for row in rows} - deliveries.out_next.keys()
+        if new:
+            known = Published(deliveries.marked, self._log.ends(new))
+            self._ledger.mark_published({lane.lane: known})
+            deliveries.know(known)
+
+    def _mark(self) -> None:
+        """Tell the ledger what is delivered: now and then, or at once when a lane is given up, restarted or closed."""
+        now = time.monotonic()
+        due = now - self._marked_at >= MARK_S or self._deadline is not None
+        if not due and not any(lane.dead or (lane.deliveries and lane.deliveries.failure) for lane in self._lanes):
+            return
+        marks = [
+            (lane.lane, lane.deliveries, known)
+            for lane in self._lanes
+            if lane.deliveries and (known := lane.deliveries.unmarked())
+        ]
+        if marks:
+            self._marked_at = now
+            self._ledger.mark_published({number: known for number, _, known in marks})
+            for _, deliveries, known in marks:
+                deliveries.know(known)
+
+    def _observe(self) -> None:
+        """Bring the metrics up to date."""
+        outstanding = 0
+        for lane in self._lanes:
+            if (deliveries := lane.deliveries) is None:
+                continue
+            outstanding += deliveries.outstanding
+            self._metrics.delivery_failures.inc(deliveries.errors)
+            deliveries.errors = 0
+            for topic, count in deliveries.counts.items():
+                self._metrics.published.labels(topic).inc(count)
+            deliveries.counts.clear()
+            while lane.instructions and lane.instructions[0][0] <= deliveries.delivered:
+                _, at_ms = lane.instructions.popleft()
+                self._metrics.event_to_instruction_seconds.observe(max(0.0, time.time() - at_ms / 1000))
+        self._metrics.outbox_pending_records.set(outstanding)
+
+    def _retry_later(self, lane: RelayLane) -> None:
+        lane.owe = True
+        lane.not_before = time.monotonic() + AGAIN_S
+
+    def _new_producer(self) -> Producer:
+        return Producer(
+            {
+                **self._options,
+                "enable.idempotence": True,
+                "acks": "all",
+                "message.timeout.ms": 0,  # a record is never given up: the outbox would only send it again
+                "linger.ms": 2,
+                "queue.buffering.max.kbytes": 131_072,
+                "logger": logging.getLogger("kafka.relay"),
+            }
+        )
+
+    def _renew_producer(self, error: KafkaException) -> None:
+        """Let go of a producer that cannot go on, and of all that is in it; every lane that had records starts over."""
+        reason = f"fatal producer error {error.args[0].name()}"
+        log.error("new producer", reason=reason)
+        old = self._producer
+        self._producer = self._new_producer()
+        with suppress(KafkaException):
+            old.purge()
+            old.poll(0)
+        for lane in self._lanes:
+            if lane.deliveries is not None and lane.deliveries.outstanding:
+                lane.deliveries.abandon(reason)
+
+
+def _unsettled(lane: RelayLane) -> bool:
+    """Whether records of the lane are out without a report, or delivered and not marked."""
+    known = lane.deliveries
+    return known is not None and (known.outstanding > 0 or known.delivered > known.marked)
+
+
+def _can_send(lane: RelayLane) -> bool:
+    known = lane.deliveries
+    return lane.owe and known is not None and not (lane.dead or known.failure or time.monotonic() < lane.not_before)
+
+
+def _is_fatal(error: KafkaException) -> bool:
+    cause = error.args[0]
+    return isinstance(cause, KafkaError) and (cause.fatal() or cause.code() == KafkaError._FATAL)
