@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from msgspec import Struct
@@ -108,6 +109,7 @@ def _topic(
     )
 
 
+_AVRO: Final = files("schemas").joinpath("avro")
 _IN, _OUT, _INTERNAL = Direction.IN, Direction.OUT, Direction.INTERNAL
 
 TOPICS: Final[Mapping[str, Topic]] = {
@@ -141,6 +143,26 @@ OUTBOUND: Final = tuple(sorted(t.name for t in TOPICS.values() if t.direction is
 @cache
 def avro_schema(topic: str) -> dict[str, Any]:
     """The Avro schema of a topic's values as parsed JSON, from `schemas/avro/`. Do not change the returned value."""
-    file = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", TOPICS[topic].record.__name__).lower() + ".avsc"
-    schema: dict[str, Any] = json.loads(files("schemas").joinpath("avro", file).read_text(encoding="utf-8"))
+    return _read(_AVRO.joinpath(f"{record_file(topic)}.avsc"))
+
+
+@cache
+def released_schemas(topic: str) -> tuple[dict[str, Any], ...]:
+    """Every version of a topic's schema that was ever released, oldest first; the last one is the current schema.
+
+    They are kept for ever: records written by them may still be in the log, the journal or the archive.
+    """
+    versions: list[dict[str, Any]] = []
+    while (file := _AVRO.joinpath("released", f"{record_file(topic)}.v{len(versions) + 1}.avsc")).is_file():
+        versions.append(_read(file))
+    return tuple(versions)
+
+
+def record_file(topic: str) -> str:
+    """The file name, without its ending, of a topic's record: its class name in kebab case."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", TOPICS[topic].record.__name__).lower()
+
+
+def _read(file: Traversable) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return schema

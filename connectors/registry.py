@@ -1,0 +1,129 @@
+"""Where schemas come from: any Confluent-compatible registry, or the ones shipped with the hub."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
+
+from schemas.codec import RegistryUnavailable, UnknownSchema
+from schemas.topics import TOPICS, avro_schema, released_schemas
+
+_NO_SUCH_SCHEMA: Final = frozenset({400, 404, 422})  # 400 and 422: an id that no registry could ever have given
+_NOTHING: Final[frozenset[int]] = frozenset()
+_VERSIONS: Final = 1000
+_DEFAULTS: Final[Mapping[str, str | int | float | bool]] = {"timeout": 5, "max.retries": 1}
+
+T = TypeVar("T")
+
+
+class ConfluentRegistry:
+    """A registry with Confluent's REST API (Confluent, Apicurio, Karapace, Redpanda). Answers are kept for ever.
+
+    `options` are the client's own properties for authentication and TLS, such as `basic.auth.user.info` and
+    `ssl.ca.location`. No call is made before the first question. Raises RegistryUnavailable for a wrong URL or option.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, str | int | float | bool] | None = None) -> None:
+        self._shown_url = _without_credentials(url)
+        try:
+            self._client = SchemaRegistryClient({**_DEFAULTS, **(options or {}), "url": url})
+        except (ValueError, TypeError) as error:  # its text may hold the URL with its password
+            why = f"cannot be asked ({type(error).__name__}). Check the settings of the registry's URL and options"
+            raise RegistryUnavailable(f"the schema registry at {self._shown_url} {why}") from None
+        self._texts: dict[int | str, str] = {}
+        self._ids: dict[str, int] = {}
+
+    def schema_by_id(self, schema_id: int) -> str:
+        """The schema's JSON text. Raises UnknownSchema, RegistryUnavailable."""
+        if schema_id not in self._texts:
+            self._texts[schema_id] = _text(self._ask(schema_id, lambda: self._client.get_schema(schema_id)))
+        return self._texts[schema_id]
+
+    def schema_by_guid(self, guid: str) -> str:
+        """The schema's JSON text by its GUID. Raises UnknownSchema, RegistryUnavailable."""
+        if guid not in self._texts:
+            self._texts[guid] = _text(self._ask(guid, lambda: self._client.get_schema_by_guid(guid)))
+        return self._texts[guid]
+
+    def id_of(self, topic: str) -> int:
+        """The id of our current schema under the topic's subject. Raises UnknownSchema, RegistryUnavailable."""
+        if topic not in self._ids:
+            subject = TOPICS[topic].subject
+            found = self._ask(f"of {subject}", lambda: self._client.lookup_schema(subject, _schema(topic)))
+            self._ids[topic] = _known(found.schema_id)
+        return self._ids[topic]
+
+    def register_all(self) -> dict[str, int]:
+        """Set every subject's compatibility, then register our schemas: the id of each topic's schema.
+
+        May be run again at any time. Raises RegistryUnavailable, also when the registry refuses a schema.
+        """
+        for name in TOPICS:
+            self._ids[name] = self._register(name)
+        return dict(self._ids)
+
+    def _register(self, topic: str) -> int:
+        subject, level = TOPICS[topic].subject, TOPICS[topic].compatibility
+        self._ask(f"of {subject}", lambda: self._client.set_compatibility(subject, level), _NOTHING)
+        return self._ask(f"of {subject}", lambda: self._client.register_schema(subject, _schema(topic)), _NOTHING)
+
+    def _ask(self, about: int | str, question: Callable[[], T], no_such_schema: frozenset[int] = _NO_SUCH_SCHEMA) -> T:
+        try:
+            return question()
+        except SchemaRegistryError as error:
+            if error.http_status_code in no_such_schema:
+                raise UnknownSchema(about) from None
+            why = f"answers {error.http_status_code} (code {error.error_code}) about schema {about}"
+            raise RegistryUnavailable(f"the schema registry at {self._shown_url} {why}") from None
+        except Exception as error:  # the client lets its HTTP library's errors through
+            why = f"does not answer ({type(error).__name__}). Check the setting `registry` and that it runs"
+            raise RegistryUnavailable(f"the schema registry at {self._shown_url} {why}") from None
+
+
+class EmbeddedRegistry:
+    """The schemas shipped with the hub, for the embedded broker: no service, no state.
+
+    The id is the topic's place in the registry times 1000 plus the schema's released version, so every process
+    of one version agrees and bytes kept by an older version can still be read by a newer one.
+    """
+
+    def schema_by_id(self, schema_id: int) -> str:
+        """The schema's JSON text. Raises UnknownSchema."""
+        place, version = divmod(schema_id, _VERSIONS)
+        if not 1 <= place <= len(TOPICS):
+            raise UnknownSchema(schema_id)
+        released = released_schemas(list(TOPICS)[place - 1])
+        if not 1 <= version <= len(released):
+            raise UnknownSchema(schema_id)
+        return json.dumps(released[version - 1])
+
+    def schema_by_guid(self, guid: str) -> str:
+        """Nobody who writes to the embedded broker uses GUIDs. Raises UnknownSchema."""
+        raise UnknownSchema(guid)
+
+    def id_of(self, topic: str) -> int:
+        """The id of our current schema of a topic, which is the last one released."""
+        return (list(TOPICS).index(topic) + 1) * _VERSIONS + len(released_schemas(topic))
+
+
+def _schema(topic: str) -> Schema:
+    return Schema(json.dumps(avro_schema(topic)), "AVRO")
+
+
+def _text(schema: Schema) -> str:
+    return _known(schema.schema_str)
+
+
+def _known(answer: T | None) -> T:
+    """What a registry's answer must hold; the client's types allow for its absence."""
+    if answer is None:
+        raise RegistryUnavailable("the schema registry answered without a schema or id. Check the setting `registry`")
+    return answer
+
+
+def _without_credentials(urls: str) -> str:
+    """Registry URLs, parted by commas, as they may be shown."""
+    parts = [urlsplit(url) for url in urls.split(",")]
+    return ",".join(urlunsplit(part._replace(netloc=part.netloc.rpartition("@")[2])) for part in parts)
