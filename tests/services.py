@@ -1,0 +1,90 @@
+"""The real services of a test session: addresses from the environment, else started when first asked for."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from streams.stack.errors import MissingPart
+from streams.stack.kafka import Kafka
+from streams.stack.postgres import Postgres
+from streams.stack.registry import Registry
+
+START = "start"
+
+# Nothing a test writes must outlive a power failure.
+FAST_POSTGRES = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+# Internal topics are made when the first group forms; one partition each is made fastest.
+FAST_KAFKA = {"offsets.topic.num.partitions": "1", "transaction.state.log.num.partitions": "1"}
+
+
+@contextmanager
+def kafka(folder: Path) -> Iterator[str]:
+    """Bootstrap servers of a real Kafka for as long as the context lasts."""
+    yield from _given_or_started("KAFKA", Kafka(folder / "kafka", FAST_KAFKA))
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """URL of a real PostgreSQL whose user may create databases."""
+    yield from _given_or_started("POSTGRES", Postgres(folder / "postgres", FAST_POSTGRES))
+
+
+@contextmanager
+def registry(folder: Path) -> Iterator[str]:
+    """URL of a real schema registry; skips unless CLAIMHUB_TEST_REGISTRY names one or says `start`."""
+    if not os.environ.get("CLAIMHUB_TEST_REGISTRY"):
+        absent("the registry is a download of 160 MB. Run: make check (or set CLAIMHUB_TEST_REGISTRY to a URL)")
+    yield from _given_or_started("REGISTRY", Registry(folder / "registry"))
+
+
+@contextmanager
+def empty_database(server: str) -> Iterator[str]:
+    """URL of a new, empty database on the server; dropped afterwards, whoever is still connected."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield database_url(server, name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def database_url(server: str, name: str) -> str:
+    """The server's URL with another database's name."""
+    address, _, query = server.partition("?")
+    return f"{address.rpartition('/')[0]}/{name}{'?' + query if query else ''}"
+
+
+@contextmanager
+def started(service: Kafka | Postgres | Registry) -> Iterator[str]:
+    """Address of a service started here and stopped afterwards."""
+    try:
+        yield service.start()
+    except MissingPart as error:
+        absent(str(error))
+    finally:
+        service.stop()
+
+
+def _given_or_started(name: str, service: Kafka | Postgres | Registry) -> Iterator[str]:
+    given = os.environ.get(f"CLAIMHUB_TEST_{name}", START)
+    if given != START:
+        yield given
+        return
+    with started(service) as address:
+        yield address
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip the test; fail it where continuous integration promises every service."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
