@@ -140,7 +140,7 @@ class Codec:
 
     def _prepare(self, topic: str) -> _Writer:
         frame = _BY_ID + self._registry.id_of(topic).to_bytes(4, "big")
-        writer = self._writers[topic] = _Writer(frame, _compiled(avro_schema(topic)))
+        writer = self._writers[topic] = _Writer(frame, compiled(avro_schema(topic)))
         return writer
 
     def _compile(self, topic: str, schema: int | str) -> _Reader:
@@ -152,7 +152,7 @@ class Codec:
             theirs = json.loads(text)
             refuse_unsafe(theirs)
             faults = lint(theirs, ours, Level.BACKWARD_TRANSITIVE)
-            written, resolved = _compiled(theirs), _compiled(ours)
+            written, resolved = compiled(theirs), compiled(ours)
             same = to_parsing_canonical_form(written) == to_parsing_canonical_form(resolved)
         except UnsafeSchema as error:
             raise Undecodable("unsafe-schema", f"schema {schema} {error}") from None
@@ -190,7 +190,7 @@ def _framed(data: bytes, where: str) -> tuple[int | str, int]:
     raise Undecodable("not-framed", f"{where} does not start with a schema id (Confluent wire format)")
 
 
-def _compiled(schema: Schema) -> Schema:
+def compiled(schema: Schema) -> Schema:
     """A schema ready for fastavro, without logical types: times stay the integers they are on the wire."""
     parsed: Schema = fastavro.parse_schema(_without_logical_types(schema))
     return parsed
