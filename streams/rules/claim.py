@@ -104,6 +104,7 @@ class Assessed(_Part, frozen=True, kw_only=True):
 
 class SettlementVersion(_Part, frozen=True, kw_only=True):
     """One computed version of what is owed, per cover in minor units. `payable_minor` below zero is a recovery.
+    `payee` is the digest of the account it is owed to: another account, like another amount, is another version.
 
     Its steps are told in the reason of the decision that `cause` refers to, and can be computed again at any time.
     """
@@ -112,6 +113,7 @@ class SettlementVersion(_Part, frozen=True, kw_only=True):
     covers: dict[str, int]
     payable_minor: int
     currency: str
+    payee: str
     cause: str
 
 

@@ -24,7 +24,7 @@ class _Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of a product file."""
 
 
-class CompulsoryLimits(_Data):
+class CompulsoryLimits(_Data, frozen=True, kw_only=True):
     """What compulsory motor pays at most per bucket."""
 
     death_disability_minor: int
@@ -42,7 +42,7 @@ class CompulsoryLimits(_Data):
                 return self.property_minor
 
 
-class Compulsory(_Data):
+class Compulsory(_Data, frozen=True, kw_only=True):
     """Compulsory motor's limits from a date on."""
 
     since: datetime
@@ -50,7 +50,7 @@ class Compulsory(_Data):
     not_at_fault: CompulsoryLimits
 
 
-class AuthorityLimits(_Data):
+class AuthorityLimits(_Data, frozen=True, kw_only=True):
     """Up to which settled amount who may decide, and below which risk score nobody needs to."""
 
     automatic_minor: int
@@ -59,7 +59,7 @@ class AuthorityLimits(_Data):
     automatic_below_risk: int
 
 
-class RiskWeights(_Data):
+class RiskWeights(_Data, frozen=True, kw_only=True):
     """The weight of each risk signal."""
 
     loss_within_7_days: int
@@ -70,7 +70,7 @@ class RiskWeights(_Data):
     near_limit: int
 
 
-class Terms(_Data):
+class Terms(_Data, frozen=True, kw_only=True):
     """The rules of a product from a date on."""
 
     since: datetime
@@ -89,7 +89,7 @@ class _Dated(Protocol):
 D = TypeVar("D", bound=_Dated)
 
 
-class Product(_Data):
+class Product(_Data, frozen=True, kw_only=True):
     """A product file; terms and limits are newest first."""
 
     currency: str

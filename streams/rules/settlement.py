@@ -158,7 +158,7 @@ def _deductible_larger(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
     by_rate = Fraction(amount * cover.terms.deductible_bp, WHOLE_BP)
     larger = max(by_rate, Fraction(cover.terms.deductible))
     words = f"minus the larger of {cover.terms.deductible} and {cover.terms.deductible_bp} bp, not below zero"
-    return max(amount - larger, 0), words
+    return max(Fraction(amount) - larger, Fraction(0)), words
 
 
 def _deductible_rate(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
@@ -282,7 +282,7 @@ def _compulsory_limits(case: Case) -> CompulsoryLimits:
 
 
 def _settle_cover(cover: _Cover) -> CoverAmount:
-    amount = _assessed_loss(cover)
+    amount: Exact = _assessed_loss(cover)
     steps = []
     for name, rule in STEPS[cover.terms.cover]:
         before = amount
@@ -306,7 +306,9 @@ def _assessed_loss(cover: _Cover) -> int:
 def _bucket_losses(cover: _Cover) -> Mapping[str, int]:
     loss = cover.case.losses.get(cover.terms.cover)
     if not isinstance(loss, dict):
-        raise CaseError(f"losses.{cover.terms.cover}", "is missing" if loss is None else f"has buckets: {_words(CompulsoryBucket)}")
+        raise CaseError(
+            f"losses.{cover.terms.cover}", "is missing" if loss is None else f"has buckets: {_words(CompulsoryBucket)}"
+        )
     return loss
 
 

@@ -1,0 +1,168 @@
+"""From a loss notice to a registered claim, or to one that is not accepted, with reasons and advice."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from schemas.records import Document, LossNotice, NoticeKind, Policy, PolicyWanted, Wake, WakeKind
+from streams.outcomes import Dead
+from streams.rules import notices
+from streams.rules.admission import check_policy_currency, noticed
+from streams.rules.claim import Claim, Notice, Outcome, PolicyInForce, Task, TaskKind
+from streams.rules.decision import Cause, Decision, Lookups, Output
+from streams.rules.progress import advance, covered
+
+
+class _NotKnown(Struct, frozen=True):
+    """No policy can be told yet: who can help, and why."""
+
+    addressee: str
+    why: str
+
+
+class _NotInForce(Struct, frozen=True):
+    """The policy is known and does not cover the loss time."""
+
+    why: str
+
+
+def on_loss_notice(claim: Claim, record: LossNotice, cause: Cause, seen: Lookups) -> Decision:
+    """Register the claim when a policy was in force at the loss time; a later notice corrects the earlier one.
+
+    An unknown policy is asked for and leaves the claim reported. Raises Dead for a notice before its loss, in another
+    currency than the policy's, or on a claim that is decided or was not accepted.
+    """
+    if claim.outcome is Outcome.NOT_ACCEPTED:
+        raise Dead("not-accepted", "the claim was not accepted: report the loss under a new claim number")
+    if claim.outcome is not None:
+        raise Dead("too-late", f"the claim is decided ({claim.outcome}), so the notice changes nothing any more")
+    if record.notified_at_ms < record.loss_at_ms:
+        raise Dead("notice-before-loss", "notified_at_ms is before loss_at_ms")
+    notice = _kept(record, claim.notice)
+    found = policy_at_loss(notice, seen.policies(notice.policy_number, notice.plate))
+    if isinstance(found, PolicyInForce):
+        check_policy_currency(notice.currency, found, "the notice")
+    corrects, claim = claim.notice is not None, replace(claim, notice=notice)
+    reason = "a later notice corrects the earlier one" if corrects else "first notice of loss"
+    text = f"Claim {claim.number}: we have received your loss notice (报案) and are looking into it."
+    claim, told = notices.tell(claim, NoticeKind.RECEIVED, "", text, cause, reason)
+    return _with_policy(claim, notice, found, cause, reason, told)
+
+
+def on_document(claim: Claim, document: Document, cause: Cause, seen: Lookups) -> Decision:
+    """Note a document on its claim, once. Raises Park before the notice."""
+    noticed(claim, "the document")
+    if document.document_id in claim.documents:
+        return Decision(claim, "intake.document", f"document {document.document_id} is already there")
+    documents = (*claim.documents, document.document_id)
+    reason = f"document {document.document_id} ({document.kind}) came"
+    return Decision(replace(claim, documents=documents), "intake.document", reason)
+
+
+def on_wake(claim: Claim, wake: Wake, cause: Cause, seen: Lookups) -> Decision:
+    """Look for the policy again when it has arrived; any other wake changes nothing. Raises Park before the notice."""
+    notice = noticed(claim, "the wake")
+    if claim.policy is not None or claim.outcome is not None or wake.kind is WakeKind.RETRY:
+        return Decision(claim, "intake.wake", f"woken ({wake.kind}): the claim itself waits for no policy")
+    number = notice.policy_number or wake.policy_number
+    found = policy_at_loss(notice, seen.policies(number, notice.plate))
+    if isinstance(found, PolicyInForce) and found.currency != notice.currency:
+        found = _NotKnown("reporting", f"the notice is in {notice.currency}, policy {found.number} in {found.currency}")
+    return _with_policy(claim, notice, found, cause, f"policy {number} arrived", ())
+
+
+def policy_at_loss(notice: Notice, versions: tuple[Policy, ...]) -> PolicyInForce | _NotKnown | _NotInForce:
+    """The policy in force at the loss time: of each policy the newest version that had begun by then decides.
+
+    `versions` are all versions of the policy named, or without a number of every policy on the plate.
+    """
+    if not versions and notice.policy_number is None:
+        return _NotKnown("reporting", "no policy of this plate is known: the notice needs a policy number")
+    if not versions:
+        return _NotKnown("underwriting", f"policy {notice.policy_number} is not known yet")
+    begun: dict[str, Policy] = {}
+    for version in versions:
+        newest = begun.get(version.policy_number)
+        if version.effective_from_ms <= notice.loss_at_ms and (newest is None or version.version > newest.version):
+            begun[version.policy_number] = version
+    numbers = " and ".join(sorted({version.policy_number for version in versions}))
+    in_force = [policy for policy in begun.values() if notice.loss_at_ms < policy.effective_to_ms]
+    if not in_force:
+        return _NotInForce(f"policy {numbers} was not in force at the time of the loss")
+    if len(in_force) > 1:
+        return _NotKnown("reporting", f"policies {numbers} are in force: the notice needs a policy number")
+    policy = in_force[0]
+    if policy.plate != notice.plate and (policy.vin is None or policy.vin != notice.vin):
+        return _NotKnown("reporting", f"policy {policy.policy_number} insures another vehicle: correct the notice")
+    inception = min(v.effective_from_ms for v in versions if v.policy_number == policy.policy_number)
+    return PolicyInForce(
+        number=policy.policy_number,
+        version=policy.version,
+        currency=policy.currency,
+        inception_at_ms=inception,
+        covers=policy.covers,
+    )
+
+
+def _with_policy(
+    claim: Claim,
+    notice: Notice,
+    found: PolicyInForce | _NotKnown | _NotInForce,
+    cause: Cause,
+    reason: str,
+    told: tuple[Output, ...],
+) -> Decision:
+    """The claim registered, waiting for its policy, or not accepted."""
+    if isinstance(found, _NotKnown):
+        return _wait_for_policy(claim, notice, found, cause, reason, told)
+    if isinstance(found, _NotInForce):
+        return _not_accepted(claim, found.why, cause, reason, told)
+    if not covered(notice, found):
+        why = f"policy {found.number} has no cover for what was damaged: {', '.join(notice.damaged)}"
+        return _not_accepted(claim, why, cause, reason, told)
+    reason = f"{reason}; policy {found.number} version {found.version} was in force at the time of the loss"
+    text = f"Claim {claim.number}: your claim is registered (立案) under policy {found.number}."
+    claim, registered = notices.tell(claim, NoticeKind.REGISTERED, "", text, cause, reason)
+    return advance(replace(claim, policy=found), cause, "intake.registered", reason, (*told, *registered))
+
+
+def _wait_for_policy(
+    claim: Claim, notice: Notice, found: _NotKnown, cause: Cause, reason: str, told: tuple[Output, ...]
+) -> Decision:
+    task = Task(kind=TaskKind.POLICY, addressee=found.addressee, opened=cause.ref, about=found.why)
+    reason = f"{reason}; {found.why}"
+    if notice.policy_number is not None and found.addressee == "underwriting":
+        wanted = PolicyWanted(policy_number=notice.policy_number, claim=claim.number, at_ms=cause.at_ms)
+        ask = Output("hub.policy-wanted.v1", notice.policy_number, wanted, "intake.policy-wanted", reason)
+        told = (*told, ask)
+    return Decision(replace(claim, policy=None, open_tasks=(task,)), "intake.reported", reason, told)
+
+
+def _not_accepted(claim: Claim, why: str, cause: Cause, reason: str, told: tuple[Output, ...]) -> Decision:
+    claim = replace(claim, policy=None, outcome=Outcome.NOT_ACCEPTED, outcome_reason=why, open_tasks=())
+    text = (
+        f"Claim {claim.number}: we cannot accept it (不予受理): {why}. If the time of the loss or the policy number is "
+        "wrong, or another insurer covers the vehicle, report the loss again with the right data or to that insurer."
+    )
+    claim, refused = notices.tell(claim, NoticeKind.NOT_ACCEPTED, "", text, cause, why)
+    return Decision(claim, "intake.not-accepted", f"{reason}; not accepted: {why}", (*told, *refused))
+
+
+def _kept(record: LossNotice, before: Notice | None) -> Notice:
+    """What decisions need of the notice, and whether the account differs from the one an earlier notice named."""
+    return Notice(
+        line=record.line,
+        policy_number=record.policy_number,
+        plate=record.plate,
+        vin=record.vin,
+        loss_at_ms=record.loss_at_ms,
+        notified_at_ms=record.notified_at_ms,
+        fault=record.fault,
+        damaged=record.damaged,
+        estimated_loss_minor=record.estimated_loss_minor,
+        currency=record.currency,
+        photos=len(record.photos),
+        reporter_name=record.reporter_name,
+        reporter_phone=record.reporter_phone,
+        payee=record.payee,
+        payee_changed=before is not None and (before.payee_changed or before.payee != record.payee),
+    )

@@ -1,0 +1,123 @@
+"""One instruction per approved settlement version, and what finance says became of it."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final
+
+from msgspec.structs import replace
+
+from schemas.money import format_minor
+from schemas.records import BankAccount, NoticeKind, PaymentInstruction, PaymentStatus, PaymentStatusCode
+from streams.outcomes import Dead, Park
+from streams.rules import notices
+from streams.rules.admission import BEFORE_SETTLEMENT, DECISION, WAKE, registered
+from streams.rules.claim import Claim, Notice, Payment, PaymentState, SettlementVersion
+from streams.rules.decision import Cause, Decision, Lookups, Output
+
+PURPOSE: Final = "INSC"
+
+STATE_OF: Final[Mapping[PaymentStatusCode, PaymentState]] = {
+    PaymentStatusCode.RCVD: PaymentState.ACCEPTED,
+    PaymentStatusCode.ACTC: PaymentState.ACCEPTED,
+    PaymentStatusCode.ACCP: PaymentState.ACCEPTED,
+    PaymentStatusCode.PDNG: PaymentState.ACCEPTED,
+    PaymentStatusCode.ACSP: PaymentState.ACCEPTED,
+    PaymentStatusCode.ACSC: PaymentState.SETTLED,
+    PaymentStatusCode.ACCC: PaymentState.SETTLED,
+    PaymentStatusCode.RJCT: PaymentState.REJECTED,
+}
+RANK: Final[Mapping[PaymentState, int]] = {
+    PaymentState.INSTRUCTED: 0,
+    PaymentState.ACCEPTED: 1,
+    PaymentState.SETTLED: 2,
+    PaymentState.REJECTED: 2,
+}
+
+
+def payee_digest(payee: BankAccount) -> str:
+    """A short name for one payee account, to see whether it changed."""
+    return sha256(f"{payee.bank_code}|{payee.account}|{payee.name}".encode()).hexdigest()[:16]
+
+
+def instruction_id(claim: str, settlement_version: int, payee: str, attempt: int) -> str:
+    """The id of one attempt to pay, the same whenever it is derived; `payee` is the account's digest.
+
+    32 characters: ISO 20022 allows 35.
+    """
+    return "PI" + sha256(f"{claim}|{settlement_version}|{payee}|{attempt}".encode()).hexdigest()[:30]
+
+
+def instruct(
+    claim: str, settlement: SettlementVersion, notice: Notice, people: tuple[str, str], cause: Cause, reason: str
+) -> tuple[Payment, Output]:
+    """The first attempt to pay a settlement above zero, and the instruction to finance.
+
+    `people` are who proposed and who approved it.
+    """
+    rule = "payments.instruct"
+    payment = Payment(
+        id=instruction_id(claim, settlement.version, settlement.payee, 1),
+        claim=claim,
+        settlement_version=settlement.version,
+        attempt=1,
+        amount_minor=settlement.payable_minor,
+        currency=settlement.currency,
+        state=PaymentState.INSTRUCTED,
+        proposed_by=people[0],
+        approved_by=people[1],
+        cause=cause.ref,
+    )
+    instruction = PaymentInstruction(
+        instruction_id=payment.id,
+        claim=claim,
+        settlement_version=settlement.version,
+        attempt=payment.attempt,
+        payee=notice.payee,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        purpose=PURPOSE,
+        issued_at_ms=cause.at_ms,
+        cause=cause.ref,
+        rule=rule,
+        reason=reason,
+    )
+    return payment, Output("finance.payment-instruction.v1", claim, instruction, rule, reason)
+
+
+def on_payment_status(claim: Claim, status: PaymentStatus, cause: Cause, seen: Lookups) -> Decision:
+    """Move a payment forward by what finance says; statuses may come in any order and a late one changes nothing.
+
+    Raises Park before the claim has an instruction, Dead for an instruction it never gave, for another amount or
+    currency, and for a status that contradicts a final one.
+    """
+    payment = _instructed(claim, status)
+    if (status.amount_minor, status.currency) != (payment.amount_minor, payment.currency):
+        raise Dead(
+            "amount-mismatch",
+            f"amount_minor, currency: finance says {format_minor(status.amount_minor, status.currency)}, "
+            f"instruction {payment.id} was {format_minor(payment.amount_minor, payment.currency)}",
+        )
+    state, code = STATE_OF[status.status], status.status + (f" {status.reason_code}" if status.reason_code else "")
+    if state is not payment.state and RANK[payment.state] == RANK[state] == RANK[PaymentState.SETTLED]:
+        raise Dead("status-conflict", f"status: {code} after instruction {payment.id} was already {payment.state}")
+    if RANK[state] <= RANK[payment.state]:
+        return Decision(claim, "payments.late-status", f"{code} changes nothing: {payment.id} is {payment.state}")
+    amount = format_minor(payment.amount_minor, payment.currency)
+    reason = f"finance says {code}: instruction {payment.id} of {amount} is {state}"
+    moved = replace(payment, state=state)
+    claim = replace(claim, payments=tuple(moved if known.id == moved.id else known for known in claim.payments))
+    outputs: tuple[Output, ...] = ()
+    if state is PaymentState.SETTLED:
+        text = f"Claim {claim.number}: {amount} has been paid to the account you named (赔款已支付)."
+        claim, outputs = notices.tell(claim, NoticeKind.PAID, payment.id, text, cause, reason)
+    return Decision(claim, f"payments.{state}", reason, outputs, (moved,))
+
+
+def _instructed(claim: Claim, status: PaymentStatus) -> Payment:
+    registered(claim, "the payment status")
+    for payment in claim.payments:
+        if payment.id == status.instruction_id:
+            return payment
+    if claim.outcome is None:
+        raise Park("the payment status waits for an instruction", until=(*BEFORE_SETTLEMENT, WAKE, DECISION))
+    raise Dead("unknown-instruction", "instruction_id: the claim never gave this instruction")

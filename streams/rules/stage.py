@@ -1,0 +1,28 @@
+"""Where a claim stands, derived from its outcome, its open tasks and its payments (domain: facts, tasks, stages)."""
+
+from streams.rules.claim import Claim, Outcome, PaymentState, Stage, TaskKind
+
+
+def stage_of(claim: Claim) -> Stage:
+    """The stage of a claim that has a loss notice."""
+    if claim.outcome is not None:
+        return _after_outcome(claim, claim.outcome)
+    if claim.policy is None:
+        return Stage.REPORTED
+    if not claim.open_tasks:
+        return Stage.REGISTERED
+    surveying = any(task.kind is TaskKind.SURVEY for task in claim.open_tasks)
+    return Stage.INVESTIGATING if surveying else Stage.ASSESSING
+
+
+def _after_outcome(claim: Claim, outcome: Outcome) -> Stage:
+    """A rejection needs no agreement and nothing more happens, so it closes; an approval follows its payments."""
+    match outcome:
+        case Outcome.NOT_ACCEPTED:
+            return Stage.NOT_ACCEPTED
+        case Outcome.REJECTED:
+            return Stage.CLOSED
+        case Outcome.APPROVED if not claim.payments:
+            return Stage.DECIDED
+    settled = all(payment.state is PaymentState.SETTLED for payment in claim.payments)
+    return Stage.PAID if settled else Stage.PAYING
