@@ -136,9 +136,10 @@ class EmbeddedCluster:
         host = next(iter(self._broker.list_topics(timeout=_ANSWER_S).brokers.values()))
         self.options: ClientOptions = {"bootstrap.servers": f"{host.host}:{host.port}", "log_level": 3}
         self._incarnation = uuid.uuid4().hex
+        self.identities(tuple(TOPICS))  # naming a topic makes it, and a consumer must find them all at once
 
     def identities(self, topics: Sequence[str]) -> list[TopicIdentity]:
-        """See Cluster. Naming a topic makes it."""
+        """See Cluster."""
         return [
             TopicIdentity(
                 topic,

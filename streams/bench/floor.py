@@ -1,0 +1,174 @@
+"""The floor: the fastest plain program for the same rows. One thread consumes, decodes and fills in row templates; a
+pool commits them with the ledger's own statements. No Faust, no rules, no relay, no care for order between topics.
+
+Run as a process of its own: `python -m streams.bench.floor KAFKA GROUP LEDGER`.
+"""
+
+import os
+import sys
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
+from typing import Any, Final
+
+import fastavro
+import msgspec
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from connectors.registry import EmbeddedRegistry
+from schemas.codec import compiled
+from schemas.topics import INBOUND, OUTBOUND, avro_schema
+from sinks.ledger.open import open_ledger
+from sinks.ledger.port import JournalRow, Lane, LaneCommit, Ledger, OutboxRow, PaymentRow, StateRow
+from streams.bench.templates import CLAIM, Template, templates
+from streams.cluster import KafkaCluster
+
+_BATCH: Final = 5000
+_COMMITS: Final = 3
+_pack = msgspec.msgpack.Encoder().encode
+
+Fields = dict[str, Any]
+Decoded = tuple[str, int, int, bytes, bytes, Fields]
+
+
+class FloorLane:
+    """One lane's buffer and where it stands."""
+
+    def __init__(self, taken: Lane) -> None:
+        self.taken = taken
+        self.seq = taken.seq
+        self.entry = taken.entry
+        self.positions = dict(taken.positions)
+        self.records: list[Decoded] = []
+        self.commit: Future[int] | None = None
+
+
+class Rows:
+    """Fills in the templates: what the hub would write for a record, without deciding anything."""
+
+    def __init__(self) -> None:
+        registry = EmbeddedRegistry()
+        self._templates = templates()
+        self._writers = {
+            topic: (b"\0" + registry.id_of(topic).to_bytes(4, "big"), compiled(avro_schema(topic))) for topic in OUTBOUND
+        }
+
+    def commit_of(self, lane: FloorLane) -> LaneCommit:
+        """The lane's waiting records as one commit; the lane moves on."""
+        records, lane.records = lane.records[:_BATCH], lane.records[_BATCH:]
+        seq, entry, no = lane.seq, lane.entry, lane.taken.lane
+        after = dict(lane.positions)
+        journal: list[JournalRow] = []
+        outbox: list[OutboxRow] = []
+        states: dict[str, StateRow] = {}
+        payments: dict[str, PaymentRow] = {}
+        for topic, offset, at_ms, headers, value, fields in records:
+            after[topic] = offset + 1
+            claim = fields["claim"]
+            template = self._templates[topic, fields.get("version", 0)]
+            ref = f"{topic}/1/{no}/{offset}"
+            lane.entry += 1
+            journal.append(
+                JournalRow(
+                    topic, 1, no, offset, no, lane.entry, claim, ref, "done", template.rule, template.reason, at_ms, at_ms,
+                    template.inputs, headers, value,
+                )
+            )  # fmt: skip
+            state = template.state.replace(CLAIM, claim)
+            states[claim] = StateRow(claim, no, template.version, template.stage, at_ms, state)
+            if template.payment is not None:
+                payment = template.payment._replace(id=template.payment.id[:20] + claim, claim=claim, lane=no)
+                payments[claim] = payment
+            self._outputs(outbox, lane, template, claim, ref, at_ms)
+        positions = [(topic, old, after[topic]) for topic, old in lane.positions.items() if after[topic] != old]
+        lane.positions = after
+        return LaneCommit(
+            lane=no,
+            token=lane.taken.token,
+            seq=seq,
+            seq_used=lane.seq - seq,
+            entry=entry,
+            entries_used=lane.entry - entry,
+            positions=positions,
+            journal=journal,
+            claims=list(states.values()),
+            payments=list(payments.values()),
+            outbox=outbox,
+        )
+
+    def _outputs(
+        self, outbox: list[OutboxRow], lane: FloorLane, template: Template, claim: str, ref: str, at_ms: int
+    ) -> None:
+        no = lane.taken.lane
+        for output in template.outputs:
+            lane.seq += 1
+            frame, schema = self._writers[output.topic]
+            out = BytesIO()
+            out.write(frame)
+            fastavro.schemaless_writer(out, schema, {**output.fields, "claim": claim, "cause": ref})
+            headers = _pack([*output.headers, ("lane", b"%d" % no), ("seq", b"%d" % lane.seq)])
+            outbox.append(
+                OutboxRow(
+                    no, lane.seq, output.topic, no, claim, claim, ref, output.rule, output.reason, at_ms, headers,
+                    out.getvalue(),
+                )
+            )  # fmt: skip
+
+
+def run(kafka: str, group: str, ledger: Ledger) -> None:
+    """Consume everything there is and go on until the process is ended."""
+    cluster = KafkaCluster({"bootstrap.servers": kafka})
+    inbound = cluster.identities(INBOUND)
+    lanes_count = inbound[0].partitions
+    start = {place: low for place, (low, _) in cluster.bounds(INBOUND, range(lanes_count)).items()}
+    ledger.prepare(inbound, cluster.identities(OUTBOUND), start, False)
+    taken, _ = ledger.take(f"floor-{os.getpid()}", range(lanes_count))
+    lanes = {lane.lane: FloorLane(lane) for lane in taken}
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": 16_384,
+        }
+    )
+    consumer.assign([TopicPartition(t, no, offset) for no, lane in lanes.items() for t, offset in lane.positions.items()])
+    readers = {topic: compiled(avro_schema(topic)) for topic in INBOUND}
+    pool, rows, room = ThreadPoolExecutor(_COMMITS), Rows(), threading.Event()
+    while True:
+        messages = consumer.consume(1000, 0.02) if sum(len(lane.records) for lane in lanes.values()) < 40_000 else []
+        for message in messages:
+            if message.error() is not None:
+                if message.error().code() == KafkaError._PARTITION_EOF:
+                    continue
+                raise SystemExit(f"floor: {message.error()}")
+            topic, value = message.topic(), message.value()
+            body = BytesIO(value)
+            body.seek(5)
+            fields = fastavro.schemaless_reader(body, readers[topic], None)
+            lanes[message.partition()].records.append(
+                (topic, message.offset(), message.timestamp()[1], _pack(message.headers() or []), value, fields)
+            )
+        idle = True
+        for lane in lanes.values():
+            if lane.commit is not None and lane.commit.done():
+                lane.commit.result()
+                lane.commit = None
+            if lane.commit is None and lane.records:
+                idle = False
+                lane.commit = pool.submit(_commit_and_wake, ledger, rows.commit_of(lane), room)
+        if idle and not messages:
+            room.wait(0.005)
+            room.clear()
+
+
+def _commit_and_wake(ledger: Ledger, commit: LaneCommit, room: threading.Event) -> int:
+    ledger.commit(commit)
+    room.set()
+    return commit.entries_used
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], sys.argv[2], open_ledger(sys.argv[3], None, f"floor-{os.getpid()}"))
