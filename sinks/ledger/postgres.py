@@ -5,9 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import psycopg
-from psycopg.types.json import Jsonb
 from sqlalchemy import BigInteger, Integer, LargeBinary, Table
 
 from sinks.ledger import prepare as topics
@@ -18,11 +16,9 @@ from sinks.ledger.port import (
     LedgerUnavailable,
     OutboxRow,
     ParkedRow,
-    PaymentRow,
     PositionMoved,
     Published,
     StaleToken,
-    StateRow,
     TopicChanged,
     TopicIdentity,
 )
@@ -53,13 +49,17 @@ _PARKED_GONE: Final = """
     WHERE (p.topic, p.generation, p.partition, p."offset") = (x.topic, x.generation, x.partition, x."offset")"""
 _CLAIMS: Final = """
     INSERT INTO claims (claim, lane, version, stage, at_ms, state)
-    SELECT e ->> 0, (e ->> 1)::int, (e ->> 2)::int, e ->> 3, (e ->> 4)::bigint, e -> 5 FROM jsonb_array_elements(%s) e
+    SELECT key, lane, version, found_by, at_ms, state::json
+    FROM unnest(%b::text[], %b::int[], %b::int[], %b::text[], %b::bigint[], %b::text[])
+        AS x (key, lane, version, found_by, at_ms, state)
     ON CONFLICT (claim) DO UPDATE SET
         lane = excluded.lane, version = excluded.version, stage = excluded.stage, at_ms = excluded.at_ms,
         state = excluded.state"""
 _POLICIES: Final = """
     INSERT INTO policies (number, lane, version, plate, at_ms, state)
-    SELECT e ->> 0, (e ->> 1)::int, (e ->> 2)::int, e ->> 3, (e ->> 4)::bigint, e -> 5 FROM jsonb_array_elements(%s) e
+    SELECT key, lane, version, found_by, at_ms, state::json
+    FROM unnest(%b::text[], %b::int[], %b::int[], %b::text[], %b::bigint[], %b::text[])
+        AS x (key, lane, version, found_by, at_ms, state)
     ON CONFLICT (number) DO UPDATE SET
         lane = excluded.lane, version = excluded.version, plate = excluded.plate, at_ms = excluded.at_ms,
         state = excluded.state"""
@@ -67,9 +67,8 @@ _POLICIES: Final = """
 _PAYMENTS: Final = """
     INSERT INTO payments (id, claim, lane, settlement_version, attempt, amount_minor, currency, state, proposed_by,
         approved_by, cause, at_ms)
-    SELECT e ->> 0, e ->> 1, (e ->> 2)::int, (e ->> 3)::int, (e ->> 4)::int, (e ->> 5)::bigint, e ->> 6, e ->> 7,
-        e ->> 8, e ->> 9, e ->> 10, (e ->> 11)::bigint
-    FROM jsonb_array_elements(%s) e
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::int[], %b::int[], %b::int[], %b::bigint[], %b::text[], %b::text[],
+        %b::text[], %b::text[], %b::text[], %b::bigint[])
     ON CONFLICT (id) DO UPDATE SET state = excluded.state, cause = excluded.cause, at_ms = excluded.at_ms"""
 _TAKE: Final = """
     WITH free AS (SELECT lane FROM lanes WHERE lane = ANY (%s) ORDER BY lane FOR UPDATE SKIP LOCKED)
@@ -94,7 +93,6 @@ _MARK_NEXT: Final = """
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
-_json = msgspec.json.Encoder().encode
 
 
 class _Bulk(NamedTuple):
@@ -197,18 +195,18 @@ class PostgresLedger:
         with self._transaction(f"committing a batch of lane {commit.lane}") as cursor:
             _fence(cursor, commit)
             if commit.parked_gone:
-                cursor.execute(_PARKED_GONE, [list(column) for column in zip(*commit.parked_gone, strict=True)])
+                cursor.execute(_PARKED_GONE, _arrays(commit.parked_gone))
                 if cursor.rowcount != len(commit.parked_gone):
                     raise LedgerRefused(f"lane {commit.lane} releases records that are not parked", "parked")
             _copy(cursor, _JOURNAL, commit.journal)
             _copy(cursor, _PARKED, commit.parked)
             _copy(cursor, _DEAD, commit.dead)
             if commit.claims:
-                cursor.execute(_CLAIMS, (_states(commit.claims),))
+                cursor.execute(_CLAIMS, _arrays(commit.claims))
             if commit.policies:
-                cursor.execute(_POLICIES, (_states(commit.policies),))
+                cursor.execute(_POLICIES, _arrays(commit.policies))
             if commit.payments:
-                cursor.execute(_PAYMENTS, (_payments(commit.payments),))
+                cursor.execute(_PAYMENTS, _arrays(commit.payments))
             _copy(cursor, _OUTBOX, commit.outbox)
 
     def published(self, lanes: Sequence[int]) -> dict[int, Published]:
@@ -237,7 +235,7 @@ class PostgresLedger:
         with self._transaction("marking what is published") as cursor:
             cursor.execute(_MARK, (list(published), [mark.seq for mark in published.values()]))
             if nexts:
-                cursor.execute(_MARK_NEXT, [list(column) for column in zip(*sorted(nexts), strict=True)])
+                cursor.execute(_MARK_NEXT, _arrays(sorted(nexts)))
 
     def cancel(self) -> None:
         with self._guard:
@@ -258,6 +256,7 @@ class PostgresLedger:
             (table,) = connection.execute("SELECT to_regclass('alembic_version')").fetchone() or (None,)
             found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
         if found != (VERSION,):
+            self.close()
             raise LedgerUnavailable(f"the ledger's tables are not of version {VERSION}. Run: claimhub migrate")
 
     @contextmanager
@@ -305,8 +304,7 @@ def _fence(cursor: Cursor, commit: LaneCommit) -> None:
         raise StaleToken(f"lane {commit.lane} is no longer held under token {commit.token}")
     if not commit.positions:
         return
-    names, befores, afters = (list(column) for column in zip(*commit.positions, strict=True))
-    cursor.execute(_POSITIONS, (names, befores, afters, commit.lane))
+    cursor.execute(_POSITIONS, (*_arrays(commit.positions), commit.lane))
     if cursor.rowcount != len(commit.positions):
         raise PositionMoved(f"lane {commit.lane} is not where this batch begins: {commit.positions}")
 
@@ -320,13 +318,9 @@ def _copy(cursor: Cursor, bulk: _Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
             copy.write_row(row)
 
 
-def _states(rows: Sequence[StateRow]) -> Jsonb:
-    # The state is JSON text already: it is put in as it is.
-    return Jsonb([(*row[:5], msgspec.Raw(row.state.encode())) for row in rows], dumps=_json)
-
-
-def _payments(rows: Sequence[PaymentRow]) -> Jsonb:
-    return Jsonb(rows, dumps=_json)
+def _arrays(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """The rows' columns, for unnest()."""
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _query(cursor: Cursor) -> topics.Query:
