@@ -1,57 +1,57 @@
-"""Make the virtual environment, or say which package this machine lacks. Runs on any Python, to be able to complain."""
+"""Make the virtual environment, or say which package this machine lacks. Runs on Python 3.6, to be able to complain."""
 
-import os
+import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 OLDEST = (3, 11)
 
 
-def missing(version, modules):
-    """What this Python lacks and what mends it, as text; empty when it will do.
+def missing(version: "tuple[int, int]", modules: "list[str]") -> str:
+    """What this Python lacks and what mends it; empty when it will do.
 
-    `version` is (major, minor); `modules` names the modules that can be imported.
+    `version` is (major, minor); `modules` are those of venv and ensurepip that it has.
     """
+    number = "{}.{}".format(*version)
     if version < OLDEST:
         return (
-            "claimhub needs Python 3.11 or newer; {} is Python {}.{}.\n"
+            f"claimhub needs Python 3.11 or newer; {sys.executable} is Python {number}.\n"
             "Install one (Debian, Ubuntu: apt-get install python3.11-venv; macOS: brew install python@3.11), "
-            "then: make PYTHON=python3.11".format(sys.executable, *version)
+            "then: make PYTHON=python3.11"
         )
-    absent = [name for name in ("venv", "ensurepip") if name not in modules]
-    if absent:
-        return (
-            "{} has no module {}, so it cannot make a virtual environment.\n"
-            "Install it (Debian, Ubuntu: apt-get install python{}.{}-venv), then run make again".format(
-                sys.executable, absent[0], *version
+    for module in ("venv", "ensurepip"):
+        if module not in modules:
+            return (
+                f"{sys.executable} has no module {module}, so it cannot make a virtual environment.\n"
+                f"Install it (Debian, Ubuntu: apt-get install python{number}-venv), then run make again"
             )
-        )
     return ""
 
 
-def importable(names):
+def importable(names: "list[str]") -> "list[str]":
     """Those of the modules that this Python has."""
     found = []
     for name in names:
         try:
-            __import__(name)
+            importlib.import_module(name)
         except ImportError:
             continue
         found.append(name)
     return found
 
 
-def main(folder):
+def main(folder: Path) -> int:
     """Make the environment in `folder` unless a working one is there. The result is the exit code."""
-    python = os.path.join(folder, "bin", "python")
-    if os.path.exists(python) and subprocess.call([python, "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0:
+    python = folder / "bin" / "python"
+    if python.exists() and subprocess.call([str(python), "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0:
         return 0
-    complaint = missing(sys.version_info[:2], importable(["venv", "ensurepip"]))
+    complaint = missing((sys.version_info.major, sys.version_info.minor), importable(["venv", "ensurepip"]))
     if complaint:
         sys.stderr.write(complaint + "\n")
         return 1
-    return subprocess.call([sys.executable, "-m", "venv", "--clear", folder])
+    return subprocess.call([sys.executable, "-m", "venv", "--clear", str(folder)])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(Path(sys.argv[1])))

@@ -106,6 +106,9 @@ class Kafka:
             "offsets.topic.num.partitions": "4",
             "transaction.state.log.num.partitions": "4",
             "group.initial.rebalance.delay.ms": "0",
+            # After a kill -9 the controller waits for the session of the dead broker, itself, to end.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
             **self.options,
         }
         file = self.folder / "server.properties"
