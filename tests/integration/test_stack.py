@@ -1,9 +1,9 @@
 """The services of the stack keep their address and their data, whichever way they went down."""
 
 import json
-import os
 import signal
 import socket
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def test_postgres_keeps_address_and_rows(tmp_path: Path, down: Callable[[Postgre
 
 def test_registry_keeps_address_and_schemas_over_a_kill(tmp_path: Path) -> None:
     """A registered schema has the same id after kill -9 and a start."""
-    if os.environ.get("CLAIMHUB_TEST_REGISTRY") != services.START:
+    if not services.registry_wanted():
         pytest.skip("the registry is a download of 160 MB. Run: make check")
     registry = Registry(tmp_path / "registry")
     with services.started(registry) as address:
@@ -147,13 +147,16 @@ def test_a_service_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
 
 def test_a_stranger_with_the_same_number_is_left_alone(tmp_path: Path) -> None:
     """A pid file left by a crash may name a process that is not ours."""
-    me = psutil.Process()
-    (tmp_path / "pid").write_text(f"{me.pid} {me.create_time() - 100}\n")
-    kafka = Kafka(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+        created = psutil.Process(stranger.pid).create_time()
+        (tmp_path / "pid").write_text(f"{stranger.pid} {created - 100}\n")
+        kafka = Kafka(tmp_path)
 
-    kill(kafka)
+        kill(kafka)
 
-    assert not kafka.running
+        assert not kafka.running
+        assert stranger.poll() is None
+        stranger.communicate(b"\n", timeout=WAIT_S)
 
 
 def test_missing_java_names_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
