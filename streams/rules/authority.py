@@ -49,8 +49,7 @@ def approve(
     approved, and are never the same."""
     notice = _notice(claim)
     amount = format_minor(settlement.payable_minor, settlement.currency)
-    assessed = tuple(replace(known, lines=()) for known in claim.assessed)
-    claim = replace(claim, outcome=Outcome.APPROVED, outcome_reason=reason, open_tasks=(), assessed=assessed)
+    claim = claim.decided(Outcome.APPROVED)
     if settlement.payable_minor <= 0:
         text = f"Claim {claim.number}: decided (核赔结论). Nothing is payable: what is covered comes to {amount}."
         claim, told = _tell_decision(claim, settlement, text, cause, reason)
@@ -115,8 +114,7 @@ def _check_authority(
 def _reject(
     claim: Claim, decision: AdjusterDecision, settlement: SettlementVersion, reason: str, cause: Cause
 ) -> Decision:
-    assessed = tuple(replace(known, lines=()) for known in claim.assessed)
-    claim = replace(claim, outcome=Outcome.REJECTED, outcome_reason=reason, open_tasks=(), assessed=assessed)
+    claim = claim.decided(Outcome.REJECTED)
     text = f"Claim {claim.number}: rejected (拒赔). Reason: {decision.reason}"
     claim, told = notices.tell(claim, NoticeKind.REJECTION, str(settlement.version), text, cause, reason)
     return Decision(claim, "authority.rejected", reason, told)

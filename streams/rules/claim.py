@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.records import BankAccount, Bucket, DamagedObject, Fault, Line, PolicyCover, Role
 
@@ -52,13 +53,14 @@ class Notice(_Part, frozen=True, kw_only=True):
 
 
 class PolicyInForce(_Part, frozen=True, kw_only=True):
-    """The policy version in force at the loss time; `inception_at_ms` is when the policy's first version began."""
+    """The policy version in force at the loss time; `inception_at_ms` is when the policy's first version began.
+    The covers go once the claim is decided."""
 
     number: str
     version: int
     currency: str
     inception_at_ms: int
-    covers: tuple[PolicyCover, ...]
+    covers: tuple[PolicyCover, ...] = ()
 
     def cover(self, name: str) -> PolicyCover | None:
         """The cover of this name, if the policy has it."""
@@ -88,12 +90,13 @@ class Assessed(_Part, frozen=True, kw_only=True):
 
     `version`, `buckets` and `lines` are the newest estimate's. `invoice` names the paper (issuer, code, number).
     `agreed_minor` is never more than the estimate; `excess` says that the invoice is, and so waits for a supplement.
+    Buckets and lines go once the claim is decided: nothing later rests on them.
     """
 
     damaged: DamagedObject
     shop: str
     version: int
-    buckets: dict[Bucket, int]
+    buckets: dict[Bucket, int] = {}
     lines: tuple[KeptLine, ...] = ()
     invoice: str | None = None
     invoice_at_ms: int = 0
@@ -186,7 +189,6 @@ class Claim(_Part, frozen=True, kw_only=True):
     settlement: SettlementVersion | None = None
     approvals: tuple[Approval, ...] = ()
     outcome: Outcome | None = None
-    outcome_reason: str | None = None
     payments: tuple[Payment, ...] = ()
     notices: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
@@ -197,6 +199,16 @@ class Claim(_Part, frozen=True, kw_only=True):
         if self.surveyed is not None and self.surveyed.fault is not Fault.UNKNOWN:
             return self.surveyed.fault
         return Fault.UNKNOWN if self.notice is None else self.notice.fault
+
+    def decided(self, outcome: Outcome) -> "Claim":
+        """The claim with its outcome, without what only a decision still open rests on."""
+        return replace(
+            self,
+            outcome=outcome,
+            open_tasks=(),
+            policy=None if self.policy is None else replace(self.policy, covers=()),
+            assessed=tuple(replace(known, buckets={}, lines=(), invoiced=None) for known in self.assessed),
+        )
 
     def assessed_of(self, damaged: DamagedObject) -> Assessed | None:
         """What is known of one damaged object's repair."""

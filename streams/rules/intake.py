@@ -138,7 +138,7 @@ def _wait_for_policy(
 
 
 def _not_accepted(claim: Claim, why: str, cause: Cause, reason: str, told: tuple[Output, ...]) -> Decision:
-    claim = replace(claim, policy=None, outcome=Outcome.NOT_ACCEPTED, outcome_reason=why, open_tasks=())
+    claim = replace(claim, policy=None).decided(Outcome.NOT_ACCEPTED)
     text = (
         f"Claim {claim.number}: we cannot accept it (不予受理): {why}. If the time of the loss or the policy number is "
         "wrong, or another insurer covers the vehicle, report the loss again with the right data or to that insurer."

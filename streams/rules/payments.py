@@ -109,7 +109,7 @@ def on_payment_status(claim: Claim, status: PaymentStatus, cause: Cause, seen: L
     outputs: tuple[Output, ...] = ()
     if state is PaymentState.SETTLED:
         text = f"Claim {claim.number}: {amount} has been paid to the account you named (赔款已支付)."
-        claim, outputs = notices.tell(claim, NoticeKind.PAID, payment.id, text, cause, reason)
+        claim, outputs = notices.tell(claim, NoticeKind.PAID, str(payment.settlement_version), text, cause, reason)
     return Decision(claim, f"payments.{state}", reason, outputs, (moved,))
 
 

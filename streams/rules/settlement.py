@@ -1,15 +1,16 @@
 """What is owed: every cover as a list of exact steps over a case, rounded once per cover."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, ValidationError, convert, field
 
 from streams.rules.product import CompulsoryBucket, CompulsoryLimits, motor
 
 Exact = int | Fraction
+T = TypeVar("T")
 Whole = Annotated[int, Meta(ge=0)]
 Rate = Annotated[int, Meta(ge=0, le=10_000)]
 
@@ -258,12 +259,11 @@ def settle(case: Case) -> Settlement:
 
 def read_case(value: object) -> Case:
     """Read a case from decoded JSON. Raises CaseError naming the field that is wrong, unknown or missing."""
-    try:
-        return convert(value, Case)
-    except ValidationError as error:
-        why, _, path = str(error).partition(" - at `$")
-        where = path.rstrip("`").lstrip(".")
-        raise CaseError(where or "case", why) from None
+    losses = value.get("losses") if isinstance(value, dict) else None
+    for name, loss in losses.items() if isinstance(losses, dict) else ():
+        for bucket, amount in loss.items() if isinstance(loss, dict) else (("", loss),):
+            _converted(amount, int, _loss_field(name, bucket))
+    return _converted(value, Case, "")
 
 
 def round_half_away(amount: Exact) -> int:
@@ -299,16 +299,14 @@ def _assessed_loss(cover: _Cover) -> int:
         return sum(_bucket_losses(cover).values())
     loss = cover.case.losses.get(kind)
     if not isinstance(loss, int):
-        raise CaseError(f"losses.{kind}", "is missing" if loss is None else "is an amount, not buckets")
+        raise CaseError(f"losses.{kind}", "is missing")
     return loss
 
 
 def _bucket_losses(cover: _Cover) -> Mapping[str, int]:
     loss = cover.case.losses.get(cover.terms.cover)
     if not isinstance(loss, dict):
-        raise CaseError(
-            f"losses.{cover.terms.cover}", "is missing" if loss is None else f"has buckets: {_words(CompulsoryBucket)}"
-        )
+        raise CaseError(f"losses.{cover.terms.cover}", "is missing")
     return loss
 
 
@@ -320,12 +318,26 @@ def _check_losses(case: Case) -> None:
     for name, loss in case.losses.items():
         if name not in kinds:
             raise CaseError(f"losses.{name}", "is no cover of this case")
+        if isinstance(loss, dict) is not (name == CoverKind.COMPULSORY_MOTOR):
+            raise CaseError(f"losses.{name}", f"is one amount; only {CoverKind.COMPULSORY_MOTOR} has buckets")
         for bucket, amount in loss.items() if isinstance(loss, dict) else (("", loss),):
-            where = f"losses.{name}.{bucket}".rstrip(".")
             if bucket and bucket not in set(CompulsoryBucket):
-                raise CaseError(where, f"is no bucket; they are {_words(CompulsoryBucket)}")
+                raise CaseError(_loss_field(name, bucket), f"is no bucket; they are {', '.join(CompulsoryBucket)}")
             if amount < 0:
-                raise CaseError(where, "is below zero")
+                raise CaseError(_loss_field(name, bucket), "is below zero")
+
+
+def _loss_field(name: str, bucket: str) -> str:
+    return f"losses.{name}.{bucket}" if bucket else f"losses.{name}"
+
+
+def _converted(value: object, kind: type[T], at: str) -> T:
+    """The value as this type. msgspec names a place inside the value, `at` says where the value itself stands."""
+    try:
+        return convert(value, kind)
+    except ValidationError as error:
+        why, _, path = str(error).partition(" - at `$")
+        raise CaseError(at or path.rstrip("`").lstrip(".") or "case", why) from None
 
 
 def _compulsory_first(covers: tuple[CoverTerms, ...]) -> list[int]:
@@ -334,7 +346,3 @@ def _compulsory_first(covers: tuple[CoverTerms, ...]) -> list[int]:
 
 def _share(amount: Exact, rate_bp: int) -> Exact:
     return amount if rate_bp == WHOLE_BP else Fraction(amount * rate_bp, WHOLE_BP)
-
-
-def _words(names: Iterable[str]) -> str:
-    return ", ".join(names)

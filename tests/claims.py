@@ -1,0 +1,196 @@
+"""Factories for the records of a claim: valid unless told otherwise. Amounts in fen, times in milliseconds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from schemas.records import (
+    AdjusterDecision,
+    BankAccount,
+    Bucket,
+    BucketAmount,
+    DamagedObject,
+    DecisionAction,
+    Document,
+    Estimate,
+    EstimateLine,
+    Fault,
+    Finding,
+    FindingKind,
+    Invoice,
+    Line,
+    LossNotice,
+    PaymentStatus,
+    PaymentStatusCode,
+    Policy,
+    PolicyCover,
+    Role,
+)
+
+CLAIM = "CLM-2026-000001"
+POLICY = "POL-2026-000001"
+PLATE = "京A12345"
+OTHER_PLATE = "沪B67890"
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+INCEPTION_MS = 1_767_225_600_000  # 2026-01-01 08:00 in Shanghai
+LOSS_MS = INCEPTION_MS + 90 * DAY_MS
+PHOTO = "ab" * 32
+PAYEE = BankAccount(name="投保人甲", account="6200000000000000018", bank_code="102100099996")
+OTHER_PAYEE = BankAccount(name="投保人甲", account="6200000000000000026", bank_code="102100099996")
+OWN, THIRD = DamagedObject.OWN_VEHICLE, DamagedObject.THIRD_PARTY_PROPERTY
+OWN_DAMAGE = PolicyCover(cover="own-damage", sum_insured_minor=150_000_00, deductible_minor=500_00)
+COMPULSORY = PolicyCover(cover="compulsory-motor", sum_insured_minor=200_000_00)
+
+
+def policy(**changes: object) -> Policy:
+    """A motor policy with own damage and compulsory motor, in force all 2026."""
+    values: dict[str, Any] = {
+        "policy_number": POLICY,
+        "version": 1,
+        "line": Line.MOTOR,
+        "product": "motor-private",
+        "holder_name": "投保人甲",
+        "plate": PLATE,
+        "issued_at_ms": INCEPTION_MS - DAY_MS,
+        "effective_from_ms": INCEPTION_MS,
+        "effective_to_ms": INCEPTION_MS + 365 * DAY_MS,
+        "currency": "CNY",
+        "covers": (COMPULSORY, OWN_DAMAGE),
+    }
+    values.update(changes)
+    return Policy(**values)
+
+
+def notice(**changes: object) -> LossNotice:
+    """A notice with photos and a small loss of the insured's own vehicle: fast-track as it stands."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "line": Line.MOTOR,
+        "policy_number": POLICY,
+        "plate": PLATE,
+        "loss_at_ms": LOSS_MS,
+        "notified_at_ms": LOSS_MS + 2 * HOUR_MS,
+        "place": "北京市，停车场出口",
+        "cause": "collision",
+        "driver_name": "驾驶人甲",
+        "fault": Fault.FULL,
+        "injury": False,
+        "damaged": (OWN,),
+        "estimated_loss_minor": 3_000_00,
+        "currency": "CNY",
+        "photos": (PHOTO,),
+        "reporter_name": "报案人甲",
+        "reporter_phone": "13800000000",
+        "payee": PAYEE,
+    }
+    values.update(changes)
+    return LossNotice(**values)
+
+
+def document(**changes: object) -> Document:
+    """A document kept elsewhere."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "document_id": "DOC-1",
+        "kind": "police-report",
+        "url": "https://documents.example/DOC-1",
+        "sha256": PHOTO,
+        "received_at_ms": LOSS_MS + DAY_MS,
+        "sender": "reporting",
+    }
+    values.update(changes)
+    return Document(**values)
+
+
+def finding(**changes: object) -> Finding:
+    """A survey that agrees with the notice."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "finding_id": "SV-1",
+        "kind": FindingKind.SURVEY,
+        "surveyor": "surveyor-03",
+        "found_at_ms": LOSS_MS + DAY_MS,
+        "fault": Fault.FULL,
+        "contradicts_notice": False,
+        "summary": "碰撞痕迹与报案相符",
+        "currency": "CNY",
+    }
+    values.update(changes)
+    return Finding(**values)
+
+
+def estimate(
+    lines: Mapping[str, int] | Sequence[EstimateLine] | None = None,
+    printed: Mapping[Bucket, int] | None = None,
+    **changes: object,
+) -> Estimate:
+    """An estimate; `lines` as {bucket: amount} makes one line per bucket."""
+    given = {"parts": 2_000_00, "labour": 800_00} if lines is None else lines
+    if isinstance(given, Mapping):
+        given = [
+            EstimateLine(line_id=str(number), description=f"{bucket} work", bucket=Bucket(bucket), amount_minor=amount)
+            for number, (bucket, amount) in enumerate(given.items(), 1)
+        ]
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "shop": "shop-01",
+        "damaged": OWN,
+        "version": 1,
+        "issued_at_ms": LOSS_MS + 2 * DAY_MS,
+        "currency": "CNY",
+        "lines": tuple(given),
+        "printed": tuple(BucketAmount(bucket=it, amount_minor=amount) for it, amount in (printed or {}).items()),
+    }
+    values.update(changes)
+    return Estimate(**values)
+
+
+def invoice(buckets: Mapping[str, int] | None = None, **changes: object) -> Invoice:
+    """An invoice over what the estimate said unless `buckets` says otherwise."""
+    given = {"parts": 2_000_00, "labour": 800_00} if buckets is None else buckets
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "shop": "shop-01",
+        "damaged": OWN,
+        "issuer": "91110000600037341L",
+        "code": "011002600111",
+        "number": "00000001",
+        "sha256": PHOTO,
+        "issued_at_ms": LOSS_MS + 5 * DAY_MS,
+        "currency": "CNY",
+        "buckets": tuple(BucketAmount(bucket=Bucket(it), amount_minor=amount) for it, amount in given.items()),
+        "total_minor": sum(given.values()),
+    }
+    values.update(changes)
+    return Invoice(**values)
+
+
+def decision(role: Role = Role.HANDLER, person: str | None = None, **changes: object) -> AdjusterDecision:
+    """An approval of settlement version 1; each role is held by its own person unless told otherwise."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "settlement_version": 1,
+        "action": DecisionAction.APPROVE,
+        "role": role,
+        "person": f"{role}-07" if person is None else person,
+        "reason": "定损与发票相符",
+        "decided_at_ms": LOSS_MS + 6 * DAY_MS,
+    }
+    values.update(changes)
+    return AdjusterDecision(**values)
+
+
+def payment_status(
+    instruction_id: str, amount_minor: int, code: PaymentStatusCode = PaymentStatusCode.ACSC, **changes: object
+) -> PaymentStatus:
+    """What finance says of an instruction."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "instruction_id": instruction_id,
+        "status": code,
+        "amount_minor": amount_minor,
+        "currency": "CNY",
+        "at_ms": LOSS_MS + 7 * DAY_MS,
+    }
+    values.update(changes)
+    return PaymentStatus(**values)

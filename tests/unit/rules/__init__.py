@@ -1,0 +1,1 @@
+"""The rules: pure decisions, tested as values."""
