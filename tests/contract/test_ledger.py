@@ -1,0 +1,483 @@
+"""What every ledger promises the engine; the same tests on SQLite and on PostgreSQL."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import DBAPIError
+
+from sinks.ledger import tables
+from sinks.ledger.migrate import migrate
+from sinks.ledger.open import open_ledger, read_engine
+from sinks.ledger.port import (
+    LaneCommit,
+    Ledger,
+    LedgerRefused,
+    LedgerUnavailable,
+    PositionMoved,
+    Published,
+    StaleToken,
+    TopicChanged,
+)
+from tests.contract import ledger_factory as make
+from tests.contract.ledger_factory import CLAIM, INBOUND, INVOICE, LOG_START, NOTICE, OUTBOUND, STATUS
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated, empty ledger of each kind."""
+    url = (
+        f"sqlite:///{tmp_path / 'ledger.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    )
+    migrate(url)
+    return str(url)
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    """A ledger prepared for four lanes."""
+    ledger = open_ledger(url, owner="worker-1")
+    yield make.prepared(ledger)
+    ledger.close()
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """The same database, to look behind the ledger's back."""
+    engine = read_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def count(engine: Engine, table: str) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def test_migrations_make_exactly_the_tables_in_code(url: str, engine: Engine) -> None:
+    """Nobody changes tables.py without a migration, and migrating again changes nothing."""
+    migrate(url)
+
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+        assert MigrationContext.configure(connection).get_current_revision() == tables.VERSION
+
+
+def test_a_lane_begins_at_the_start_of_its_logs(ledger: Ledger) -> None:
+    """A first position is the log's start; a first token is 1."""
+    lane = make.take(ledger, 2)
+
+    assert lane.token == 1
+    assert (lane.seq, lane.entry) == (0, 0)
+    assert lane.positions == {NOTICE: 20, INVOICE: 20}
+    assert lane.generations == {NOTICE: 1, INVOICE: 1}
+
+
+def test_preparing_again_changes_nothing(ledger: Ledger) -> None:
+    """Every worker prepares when it starts: tokens, positions and numbers stay."""
+    lane = make.take(ledger)
+    ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)]))
+
+    ledger.prepare(INBOUND, OUTBOUND, LOG_START, memory_only=False)
+
+    assert make.take(ledger) == lane._replace(token=2, entry=1, positions={NOTICE: 11, INVOICE: 10})
+
+
+def test_a_new_topic_joins_the_ones_known(ledger: Ledger) -> None:
+    """An upgrade may bring a topic: it starts at its own log's start."""
+    added = make.identities("repair.estimate.v1")
+    ledger.prepare([*INBOUND, *added], OUTBOUND, {("repair.estimate.v1", n): 7 for n in range(4)}, memory_only=False)
+
+    assert make.take(ledger).positions == {NOTICE: 10, INVOICE: 10, "repair.estimate.v1": 7}
+
+
+def test_a_commit_writes_every_kind_of_row(ledger: Ledger, engine: Engine) -> None:
+    """One batch with all kinds of rows: what is read back is what was written, bytes and text alike."""
+    lane = make.take(ledger)
+    commit = make.batch(
+        lane,
+        3,
+        journal=[make.journal(10, 1, inputs='{"policies":[]}', reason="投保人甲 ✓")],
+        parked=[make.parked(11, 2)],
+        dead=[make.dead(12, 3, key=b"\x00\xfe")],
+        claims=[make.claim()],
+        policies=[make.policy("PL1", "京A12345")],
+        outbox=[make.outbox(1), make.outbox(2)],
+        payments=[make.payment()],
+    )
+    ledger.commit(commit)
+
+    with engine.connect() as connection:
+        for table, rows in (
+            (tables.journal, commit.journal),
+            (tables.parked, commit.parked),
+            (tables.outbox, commit.outbox),
+            (tables.payments, commit.payments),
+        ):
+            assert [tuple(row) for row in connection.execute(select(table))] == [tuple(row) for row in rows]
+        assert [tuple(row)[:-1] for row in connection.execute(select(tables.dead_letters))] == [tuple(commit.dead[0])]
+        assert connection.execute(select(tables.claims.c.state)).scalar_one() == {"number": CLAIM, "version": 1}
+    again = make.take(ledger)
+    assert (again.seq, again.entry, again.positions[NOTICE]) == (2, 3, 13)
+
+
+def test_a_stale_token_writes_nothing(ledger: Ledger, engine: Engine) -> None:
+    """Once another owner has the lane, the old one cannot write."""
+    stale = make.take(ledger)
+    make.take(ledger, owner="worker-2")
+
+    with pytest.raises(StaleToken):
+        ledger.commit(make.batch(stale, 1, journal=[make.journal(10, 1)], claims=[make.claim()]))
+    assert count(engine, "journal") == count(engine, "claims") == 0
+
+
+@pytest.mark.parametrize("wrong", ["seq", "entry"])
+def test_a_batch_that_counts_from_another_number_writes_nothing(ledger: Ledger, engine: Engine, wrong: str) -> None:
+    """The outbox has no hole and no number twice, whatever a confused owner sends."""
+    lane = make.take(ledger)
+
+    with pytest.raises(StaleToken):
+        ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)], **{wrong: 5}))
+    assert count(engine, "journal") == 0
+
+
+def test_a_batch_that_begins_elsewhere_writes_nothing(ledger: Ledger, engine: Engine) -> None:
+    """A position moves only from the value the batch began at, and all of a batch's positions move or none."""
+    lane = make.take(ledger)
+    commit = make.batch(lane, journal=[make.journal(10, 1)], positions=[(NOTICE, 10, 11), (INVOICE, 9, 11)])
+
+    with pytest.raises(PositionMoved):
+        ledger.commit(commit)
+    assert count(engine, "journal") == 0
+    assert make.take(ledger).positions == {NOTICE: 10, INVOICE: 10}
+
+
+def test_a_record_is_journalled_once(ledger: Ledger, engine: Engine) -> None:
+    """The key topic, generation, partition, offset refuses a second row, and the whole batch with it."""
+    lane = make.take(ledger)
+    first = make.batch(lane, 1, journal=[make.journal(10, 1)])
+    ledger.commit(first)
+
+    with pytest.raises(LedgerRefused) as refused:
+        ledger.commit(make.batch(make.after(lane, first), 1, journal=[make.journal(10, 2)], claims=[make.claim()]))
+    assert "journal" in str(refused.value.constraint)
+    assert count(engine, "claims") == 0
+
+
+def test_a_refusal_holds_no_value_of_the_row(ledger: Ledger) -> None:
+    """A database's own words quote the row; ours do not."""
+    lane = make.take(ledger)
+    twice = [make.payment("P1"), make.payment("P2", claim="C-SECRET"), make.payment("P3", claim="C-SECRET")]
+
+    with pytest.raises(LedgerRefused) as refused:
+        ledger.commit(make.batch(lane, payments=twice))
+    assert "SECRET" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("change", ["UPDATE journal SET outcome = 'undone'", "DELETE FROM journal"])
+def test_the_journal_is_append_only(ledger: Ledger, engine: Engine, change: str) -> None:
+    """The database itself refuses to change or take away what happened."""
+    ledger.commit(make.batch(make.take(ledger), 1, journal=[make.journal(10, 1)]))
+
+    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+        connection.execute(text(change))
+    assert count(engine, "journal") == 1
+
+
+def test_a_second_payment_of_one_settlement_is_refused(ledger: Ledger) -> None:
+    """One settlement has one effective payment; the next attempt stands only once the first is rejected."""
+    lane = make.take(ledger)
+    first = make.batch(lane, payments=[make.payment("P1")])
+    ledger.commit(first)
+    with pytest.raises(LedgerRefused):
+        ledger.commit(make.batch(lane, payments=[make.payment("P2", attempt=2)]))
+
+    ledger.commit(make.batch(lane, payments=[make.payment("P1", state="rejected"), make.payment("P2", attempt=2)]))
+
+
+def test_one_attempt_has_one_payment(ledger: Ledger) -> None:
+    """The same attempt under another id is refused even when both are dead."""
+    twins = [make.payment("P1", state="rejected"), make.payment("P2", state="rejected")]
+
+    with pytest.raises(LedgerRefused):
+        ledger.commit(make.batch(make.take(ledger), payments=twins))
+
+
+def test_nobody_approves_what_they_proposed(ledger: Ledger) -> None:
+    """The database refuses a payment with one person in both parts."""
+    alone = make.payment(proposed_by="handler-07", approved_by="handler-07")
+
+    with pytest.raises(LedgerRefused, match="two_people"):
+        ledger.commit(make.batch(make.take(ledger), payments=[alone]))
+
+
+def test_a_payment_once_approved_changes_its_state_only(ledger: Ledger, engine: Engine) -> None:
+    """No later row can raise an amount or change who approved it."""
+    lane = make.take(ledger)
+    ledger.commit(make.batch(lane, payments=[make.payment()]))
+    ledger.commit(make.batch(lane, payments=[make.payment(state="settled", amount_minor=9, approved_by="handler-07")]))
+
+    with engine.connect() as connection:
+        row = connection.execute(select(tables.payments)).one()
+    assert (row.state, row.amount_minor, row.approved_by) == ("settled", 123_456, "rule:authority")
+
+
+def test_a_released_record_moves_from_parked_to_journal(ledger: Ledger, engine: Engine) -> None:
+    """Release takes the record away from where it waited in the same commit."""
+    lane = make.take(ledger)
+    park = make.batch(lane, 1, parked=[make.parked(10, 1)])
+    ledger.commit(park)
+    ledger.commit(make.batch(make.after(lane, park), parked_gone=[(NOTICE, 1, 1, 10)], journal=[make.journal(10, 2)]))
+
+    assert (count(engine, "parked"), count(engine, "journal")) == (0, 1)
+
+
+def test_a_waiting_record_can_get_a_new_reason(ledger: Ledger) -> None:
+    """The same record may be taken away and parked again in one commit."""
+    lane = make.take(ledger)
+    park = make.batch(lane, 1, parked=[make.parked(10, 1)])
+    ledger.commit(park)
+    renewed = make.parked(10, 1, reason="waits for an estimate")
+    ledger.commit(
+        make.batch(make.after(lane, park), parked_gone=[(NOTICE, 1, 1, 10)], parked=[renewed], entries_used=0)
+    )
+
+    assert ledger.load_claims([CLAIM])[1] == [renewed]
+
+
+def test_releasing_what_is_not_parked_is_refused(ledger: Ledger, engine: Engine) -> None:
+    """A record can come out of the waiting room once."""
+    lane = make.take(ledger)
+
+    with pytest.raises(LedgerRefused):
+        ledger.commit(make.batch(lane, parked_gone=[(NOTICE, 1, 1, 10)], journal=[make.journal(10, 1)]))
+    assert count(engine, "journal") == 0
+
+
+def test_claims_are_loaded_with_their_waiting_records_in_order(ledger: Ledger) -> None:
+    """States of the claims that exist, and what waits for any of them in order of arrival."""
+    lane = make.take(ledger)
+    waiting = [make.parked(12, 1), make.parked(10, 2, subject="C-OTHER"), make.parked(11, 3)]
+    ledger.commit(make.batch(lane, 3, claims=[make.claim()], parked=waiting))
+
+    states, parked = ledger.load_claims([CLAIM, "C-NEW"])
+
+    assert states == {CLAIM: '{"number":"C2026000001","version":1}'}
+    assert parked == [waiting[0], waiting[2]]
+    assert ledger.load_claims([]) == ({}, [])
+
+
+def test_a_claim_keeps_its_newest_state(ledger: Ledger, engine: Engine) -> None:
+    """A state replaces the one before it, text for text."""
+    lane = make.take(ledger)
+    newer = '{"number": "C2026000001", "version": 2, "notice": {"place": "路口"}}'
+    ledger.commit(make.batch(lane, claims=[make.claim()]))
+    ledger.commit(make.batch(lane, claims=[make.claim(version=2, stage="assessing", state=newer)]))
+
+    assert ledger.load_claims([CLAIM])[0] == {CLAIM: newer}
+    with engine.connect() as connection:
+        assert connection.execute(select(tables.claims.c.version, tables.claims.c.stage)).one() == (2, "assessing")
+
+
+def test_policies_are_found_by_number_and_by_plate(ledger: Ledger) -> None:
+    """A plate finds the policies whose newest version has it, and no longer the one it left."""
+    lane = make.take(ledger)
+    rows = [make.policy("PL1", "京A12345"), make.policy("PL2", "京A12345"), make.policy("PL3", "沪B67890")]
+    ledger.commit(make.batch(lane, policies=rows))
+    ledger.commit(make.batch(lane, policies=[make.policy("PL2", "京C00001", version=2)]))
+
+    assert ledger.load_policies([], ["京A12345"]).keys() == {"PL1"}
+    assert ledger.load_policies(["PL2"], ["沪B67890", "京Z99999"]).keys() == {"PL2", "PL3"}
+    assert ledger.load_policies(["PL1"], ["京A12345"]) == {"PL1": '{"number":"PL1"}'}
+
+
+def test_the_outbox_is_read_in_order_under_the_right_token(ledger: Ledger) -> None:
+    """Rows come in seq order after a number, as many as asked for; a stale token gets none."""
+    lane = make.take(ledger)
+    rows = [make.outbox(seq) for seq in range(1, 6)]
+    ledger.commit(make.batch(lane, outbox=rows[::-1]))
+
+    assert ledger.outbox_after(1, lane.token, 1, 3) == rows[1:4]
+    assert ledger.outbox_after(1, lane.token, 5, 3) == []
+    assert ledger.outbox_after(1, lane.token - 1, 0, 3) == []
+
+
+def test_published_marks_never_go_back(ledger: Ledger) -> None:
+    """Two relays may report for one lane after a take-over: the furthest stands."""
+    assert ledger.published([1, 2]) == {1: Published(0, {}), 2: Published(0, {})}
+
+    ledger.mark_published({1: Published(5, {(STATUS, 1): 50}), 2: Published(1, {})})
+    ledger.mark_published({1: Published(3, {(STATUS, 1): 40, (STATUS, 2): 7})})
+
+    assert ledger.published([1]) == {1: Published(5, {(STATUS, 1): 50, (STATUS, 2): 7})}
+    assert ledger.published([2]) == {2: Published(1, {})}
+
+
+def test_a_topic_created_anew_is_noticed(ledger: Ledger) -> None:
+    """A log with the same name and another id holds other records: reading on would be silent nonsense."""
+    ledger.check_topics([*INBOUND, *OUTBOUND])
+    anew = make.identities(NOTICE, id_="second")
+
+    with pytest.raises(TopicChanged, match=NOTICE):
+        ledger.check_topics(anew)
+    with pytest.raises(TopicChanged, match=NOTICE):
+        ledger.prepare(anew, OUTBOUND, LOG_START, memory_only=False)
+    with pytest.raises(TopicChanged, match="not in the ledger"):
+        ledger.check_topics(make.identities("no.such.v1"))
+
+
+@pytest.mark.parametrize("memory_only", [True, False])
+def test_another_partition_count_is_refused(ledger: Ledger, memory_only: bool) -> None:
+    """A key would move to another lane, past its earlier records."""
+    wider = make.identities(NOTICE, partitions=6)
+
+    with pytest.raises(TopicChanged, match="6 partitions, the ledger knows 4"):
+        ledger.check_topics(wider)
+    with pytest.raises(TopicChanged, match="6 partitions, the ledger knows 4"):
+        ledger.prepare(wider, OUTBOUND, LOG_START, memory_only)
+
+
+def test_a_broker_without_a_disk_starts_a_new_generation(ledger: Ledger, engine: Engine) -> None:
+    """Its topics are empty again: positions and relay offsets start at 0, numbers and rows stay."""
+    lane = make.take(ledger)
+    ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)], outbox=[make.outbox(1)]))
+    ledger.mark_published({1: Published(1, {(STATUS, 1): 50})})
+
+    renewed = make.identities(NOTICE, id_="second"), make.identities(STATUS, id_="second")
+    ledger.prepare(*renewed, {}, memory_only=True)
+
+    again = make.take(ledger)
+    assert again.positions == {NOTICE: 0, INVOICE: 10}
+    assert again.generations == {NOTICE: 2, INVOICE: 1}
+    assert (again.seq, again.entry) == (1, 1)
+    assert ledger.published([1]) == {1: Published(1, {(STATUS, 1): 0})}
+    anew = make.batch(again, 1, journal=[make.journal(10, 2, generation=2)], outbox=[make.outbox(2)])
+    ledger.commit(anew)
+    assert count(engine, "journal") == 2
+
+
+def test_a_lane_beyond_the_partitions_cannot_be_taken(ledger: Ledger) -> None:
+    """Lanes are made by `prepare` alone."""
+    with pytest.raises(TopicChanged, match="9"):
+        ledger.take("worker-1", [1, 9])
+
+
+def test_a_lane_can_be_used_from_any_thread(ledger: Ledger, engine: Engine) -> None:
+    """The engine takes in one thread, commits in another and reads in a third."""
+    lane = make.take(ledger)
+    commit = make.batch(lane, 1, journal=[make.journal(10, 1)])
+    thread = threading.Thread(target=ledger.commit, args=(commit,))
+    thread.start()
+    thread.join()
+
+    assert count(engine, "journal") == 1
+
+
+def test_a_closed_ledger_says_so(url: str) -> None:
+    """After close nothing is written."""
+    ledger = open_ledger(url)
+    ledger.close()
+
+    with pytest.raises(LedgerUnavailable):
+        ledger.published([1])
+
+
+def commit_in_thread(ledger: Ledger, commit: LaneCommit) -> tuple[threading.Thread, list[Exception]]:
+    """A commit under way in another thread, and what it ends with."""
+    ended: list[Exception] = []
+
+    def run() -> None:
+        try:
+            ledger.commit(commit)
+        except (LedgerUnavailable, StaleToken) as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, ended
+
+
+def until_waiting(url: str) -> None:
+    """Return once a session of the ledger waits for a lock."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'worker-1' AND wait_event_type = 'Lock'"
+    with psycopg.connect(url, autocommit=True) as connection:
+        while connection.execute(waiting).fetchone() is None:
+            pass
+
+
+class TestPostgresAlone:
+    """What only a server with many sessions can show."""
+
+    @pytest.fixture
+    def url(self, postgres_url: str) -> str:
+        """A migrated, empty PostgreSQL ledger."""
+        migrate(postgres_url)
+        return postgres_url
+
+    def test_a_locked_lane_comes_back_and_the_others_are_taken(self, ledger: Ledger, url: str) -> None:
+        """A commit still open elsewhere holds up its own lane only."""
+        with psycopg.connect(url) as other:
+            other.execute("SELECT * FROM lanes WHERE lane = 2 FOR UPDATE")
+
+            taken, locked = ledger.take("worker-1", [1, 2, 3])
+
+        assert [lane.lane for lane in taken] == [1, 3]
+        assert locked == [2]
+        assert make.take(ledger, 2).token == 1
+
+    def test_a_frozen_owner_is_put_out(self, ledger: Ledger, url: str) -> None:
+        """An owner that holds its lane's row for longer than a commit takes loses its session, and the lane is
+        free."""
+        make.take(ledger, 2, owner="frozen")
+        with psycopg.connect(url, application_name="frozen") as frozen:
+            frozen.execute("SELECT * FROM lanes WHERE lane = 2 FOR UPDATE")
+            assert ledger.end_frozen_owner([2]) == 0, "a young transaction is no frozen one"
+            frozen.execute("SELECT pg_sleep(1.5)")
+
+            assert ledger.end_frozen_owner([1]) == 0, "another lane's owner is left alone"
+            assert ledger.end_frozen_owner([2]) == 1
+            with pytest.raises(psycopg.OperationalError):
+                frozen.execute("SELECT 1")
+        assert make.take(ledger, 2).token == 2
+
+    def test_a_running_commit_can_be_cancelled(self, ledger: Ledger, url: str, engine: Engine) -> None:
+        """A worker that stops does not wait for a lock: the commit is rolled back and may be done again."""
+        lane = make.take(ledger)
+        commit = make.batch(lane, 1, journal=[make.journal(10, 1)])
+        with psycopg.connect(url) as other:
+            other.execute("SELECT * FROM lanes WHERE lane = 1 FOR UPDATE")
+            thread, ended = commit_in_thread(ledger, commit)
+            until_waiting(url)
+            ledger.cancel()
+            thread.join()
+
+        assert [type(error) for error in ended] == [LedgerUnavailable]
+        assert count(engine, "journal") == 0
+        ledger.commit(commit)
+        assert count(engine, "journal") == 1
+
+    def test_a_lost_session_is_replaced(self, ledger: Ledger, url: str) -> None:
+        """One call fails, the next has a new connection."""
+        lane = make.take(ledger)
+        with psycopg.connect(url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'worker-1'")
+
+        with pytest.raises(LedgerUnavailable):
+            ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)]))
+        ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)]))
+
+    def test_a_take_sees_the_commit_it_waited_out(self, ledger: Ledger) -> None:
+        """Positions are read after the row is locked: the last owner's commit is always in them."""
+        for _ in range(30):
+            lane = make.take(ledger)
+            offset = lane.positions[NOTICE]
+            thread, _ = commit_in_thread(ledger, make.batch(lane, 1, journal=[make.journal(offset, lane.entry + 1)]))
+            taken, _ = ledger.take("worker-2", [1])
+            thread.join()
+            assert [lane.positions[NOTICE] - lane.entry for lane in taken] == [10] * len(taken)
