@@ -62,7 +62,7 @@ class LogReader:
         try:
             heard = time.monotonic()
             while todo:
-                for message in self._consumer.consume(1000, 0.05):
+                for message in self._consumer.consume(1000, 0.01):
                     heard = time.monotonic()
                     place = message.topic() or "", message.partition() or 0
                     end, offset, at_end = ranges[place][1], message.offset() or 0, _at_end(message)

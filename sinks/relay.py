@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from msgspec import msgpack
@@ -32,11 +32,14 @@ QUEUED: Final = 20_000  # records in the producer above which no further page is
 MARK_S: Final = 0.1
 AGAIN_S: Final = 0.3  # wait after a failure of the ledger, the log or a delivery
 IDLE_S: Final = 0.1
-REPORTS_S: Final = 0.01
+REPORTS_S: Final = 0.005
 INSTRUCTION: Final = "finance.payment-instruction.v1"
 
 log = get_logger("relay")
-_headers = msgpack.Decoder(list[tuple[str, str | bytes | None]])
+# The producer's type for headers is wider than what an outbox row holds.
+_headers = cast(
+    Callable[[bytes], list[tuple[str, str | bytes | None]]], msgpack.Decoder(list[tuple[str, bytes | None]]).decode
+)
 
 
 class OutboxGap(Exception):
@@ -108,7 +111,7 @@ class Relay:
         self._deadline = time.monotonic() + timeout_s
         self._woken.set()
         if self._thread.ident is not None:
-            self._thread.join(timeout_s)
+            self._thread.join(timeout_s + AGAIN_S)
 
     def _guard(self) -> None:
         reason = "the relay's thread was ended from outside"
@@ -137,8 +140,7 @@ class Relay:
                 if not _is_fatal(error):
                     raise
                 self._renew_producer(error)
-        with suppress(KafkaException):
-            self._producer.purge()
+        self._drop_producer()
         self._log.close()
 
     def _patience(self) -> float:
@@ -227,7 +229,7 @@ class Relay:
         if not rows or lane.dead:
             return
         self._know_places(lane, deliveries, rows)
-        produce, report, headers = self._producer.produce, deliveries.report, _headers.decode
+        produce, report = self._producer.produce, deliveries.report
         try:
             for row in rows:
                 if row.seq != seq + 1:
@@ -235,7 +237,7 @@ class Relay:
                 place = row.topic, row.partition
                 delivered = partial(report, row.seq, place)
                 produce(
-                    row.topic, row.value, row.key, row.partition, on_delivery=delivered, headers=headers(row.headers)
+                    row.topic, row.value, row.key, row.partition, on_delivery=delivered, headers=_headers(row.headers)
                 )
                 seq = row.seq
                 if row.topic == INSTRUCTION:
@@ -316,14 +318,18 @@ class Relay:
         """Let go of a producer that cannot go on, and of all that is in it; every lane that had records starts over."""
         reason = f"fatal producer error {error.args[0].name()}"
         log.error("new producer", reason=reason)
-        old = self._producer
-        self._producer = self._new_producer()
-        with suppress(KafkaException):
-            old.purge()
-            old.poll(0)
+        self._drop_producer()
         for lane in self._lanes:
-            if lane.deliveries is not None and lane.deliveries.outstanding:
+            if lane.deliveries is not None and lane.deliveries.outstanding > 0:
                 lane.deliveries.abandon(reason)
+        self._producer = self._new_producer()
+
+    def _drop_producer(self) -> None:
+        """Never flush(): on a fatal error it goes on with an exception set, and each report raises SystemError."""
+        with suppress(KafkaException):
+            self._producer.purge()
+            self._producer.poll(0)
+        del self._producer
 
 
 def _unsettled(lane: RelayLane) -> bool:
