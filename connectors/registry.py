@@ -1,9 +1,9 @@
 """Where schemas come from: any Confluent-compatible registry, or the ones shipped with the hub."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
@@ -124,6 +124,5 @@ def _known(answer: T | None) -> T:
 
 
 def _without_credentials(urls: str) -> str:
-    """Registry URLs, parted by commas, as they may be shown."""
-    parts = [urlsplit(url) for url in urls.split(",")]
-    return ",".join(urlunsplit(part._replace(netloc=part.netloc.rpartition("@")[2])) for part in parts)
+    """Registry URLs as they may be shown, also when they are not quite URLs."""
+    return re.sub(r"[^/,]*@", "", urls)

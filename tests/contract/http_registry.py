@@ -33,25 +33,24 @@ class HttpRegistry:
         """The status and body of an answer."""
         if self.fault is not None:
             return self.fault, {"error_code": self.fault, "message": "fault"}
+        found: dict[str, Any] | None = None
         match method, path.strip("/").split("/"):
             case "PUT", ["config", subject]:
                 self.levels[subject] = sent["compatibility"]
-                return 200, sent
+                found = sent
             case "POST", ["subjects", subject, "versions"]:
                 known = self._id(sent["schema"]) or len(self.schemas) + 1
                 self.schemas[known] = sent["schema"]
                 self._subjects.setdefault(subject, []).append(known)
-                return 200, {"id": known}
+                found = {"id": known}
             case "POST", ["subjects", subject]:
-                known = self._id(sent["schema"])
-                if known in self._subjects.get(subject, []):
-                    return 200, {"subject": subject, "id": known, "version": 1, "schema": sent["schema"]}
-                return 404, {"error_code": 40403, "message": "Schema not found"}
+                if (known := self._id(sent["schema"]) or 0) in self._subjects.get(subject, []):
+                    found = {"subject": subject, "id": known, "version": 1, "schema": sent["schema"]}
             case "GET", ["schemas", "ids", number] if int(number) in self.schemas:
-                return 200, {"schema": self.schemas[int(number)]}
+                found = {"schema": self.schemas[int(number)]}
             case "GET", ["schemas", "guids", guid] if uuid.UUID(guid).int in self.schemas:
-                return 200, {"schema": self.schemas[uuid.UUID(guid).int]}
-        return 404, {"error_code": 40403, "message": "Schema not found"}
+                found = {"schema": self.schemas[uuid.UUID(guid).int]}
+        return (200, found) if found else (404, {"error_code": 40403, "message": "Schema not found"})
 
     def _id(self, schema: str) -> int | None:
         return next((number for number, text in self.schemas.items() if text == schema), None)

@@ -84,7 +84,6 @@ def test_ids_of_the_embedded_registry_never_move() -> None:
     """Bytes in journals and archives hold them: topic's place times 1000 plus released version."""
     ids = [EmbeddedRegistry().id_of(topic) for topic in TOPICS]
 
-    assert ids[0] == 1001 + ids[0] % 1000 - 1
     assert [number // 1000 for number in ids] == list(range(1, len(TOPICS) + 1))
     assert json.loads(EmbeddedRegistry().schema_by_id(1001))["name"] == "LossNotice"
 
@@ -99,7 +98,7 @@ def test_subjects_get_their_compatibility(http: HttpRegistry) -> None:
 
 def test_a_schema_not_registered_yet_is_unknown(http: HttpRegistry) -> None:
     """With an empty registry nothing can be written, and the error says of which subject."""
-    with pytest.raises(UnknownSchema, match="hub.wake.v1-value"):
+    with pytest.raises(UnknownSchema, match=r"hub\.wake\.v1-value"):
         ConfluentRegistry(http.url).id_of("hub.wake.v1")
 
 
