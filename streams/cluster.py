@@ -92,6 +92,8 @@ class KafkaCluster:
                             "cleanup.policy": "compact" if topic.compacted else "delete",
                             "retention.ms": str(topic.retention_days * _DAY_MS if topic.retention_days else -1),
                             "max.message.bytes": "2000000",
+                            # Kept by the broker's clock: a department's old timestamp must not shorten a record's life.
+                            "message.timestamp.type": "LogAppendTime",
                         },
                     )
                     for topic in new

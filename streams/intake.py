@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from monitoring.health import Health
 from monitoring.log import get_logger
 from monitoring.metrics import Dropped, Metrics
-from schemas.topics import INBOUND, OUTBOUND
+from schemas.topics import INBOUND, TOPICS
 from sinks.ledger.port import Ledger, LedgerUnavailable, TopicChanged
 from sinks.relay import Relay, RelayLane
 from streams.cluster import Cluster, ClusterUnavailable, TopicsMissing
@@ -371,7 +371,7 @@ class Intake:
         if self._cluster.memory_only or not self._lanes:
             return
         try:
-            self._ledger.check_topics(self._cluster.identities((*INBOUND, *OUTBOUND)))
+            self._ledger.check_topics(self._cluster.identities(tuple(TOPICS)))
         except (TopicChanged, TopicsMissing) as error:
             self._leave(Exit.TOPIC_CHANGED, str(error))
         except (LedgerUnavailable, ClusterUnavailable) as error:

@@ -33,8 +33,8 @@ START_MS: Final = 1_788_220_800_000  # 2026-09-01 00:00 UTC
 HOUR_MS: Final = 3_600_000
 POLICIES: Final = 1_000
 STEPS: Final = 8
-DECIDING_STEP: Final = 6
-"""The step that leads to the payment instruction."""
+DECIDING_TOPIC: Final = "adjuster.decision.v1"
+"""The topic whose record leads to the payment instruction."""
 
 _PAYEE: Final = BankAccount(name="收款人", account="6222020200012345678", bank_code="102100099996")
 _AGREED_MINOR: Final = 1_260_000
