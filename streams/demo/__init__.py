@@ -1,0 +1,1 @@
+"""The demo: three claims played through the hub in one process, on the embedded broker and a SQLite ledger."""

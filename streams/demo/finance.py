@@ -1,0 +1,108 @@
+"""A stand-in for the finance department: pays each instruction once and says so."""
+
+import logging
+import threading
+from typing import Final, cast
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from msgspec import Struct
+
+from schemas.codec import Codec
+from schemas.records import PaymentInstruction, PaymentStatus, PaymentStatusCode
+from streams.cluster import ClientOptions
+from streams.demo.departments import Departments
+from streams.demo.stories import Said
+
+INSTRUCTIONS: Final = "finance.payment-instruction.v1"
+STATUSES: Final = "finance.payment-status.v1"
+ANSWERS: Final = ((PaymentStatusCode.RCVD, 60_000), (PaymentStatusCode.ACSC, 7_200_000))
+"""What finance says of a payment, and how many milliseconds after the instruction."""
+
+
+class Paid(Struct, frozen=True):
+    """An instruction finance has applied, and what it answered."""
+
+    instruction: PaymentInstruction
+    answers: tuple[PaymentStatusCode, ...]
+
+
+class Finance:
+    """Reads the instructions in a thread of its own.
+
+    What any receiver of money records must do is done here: of each lane a `seq` not above the highest one seen is a
+    repeat, and an instruction id is applied once.
+    """
+
+    def __init__(self, options: ClientOptions, codec: Codec, departments: Departments, partitions: int) -> None:
+        self._options = options
+        self._codec = codec
+        self._departments = departments
+        self._partitions = partitions
+        self._highest: dict[int, int] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="finance")
+        self.paid: dict[str, Paid] = {}
+        self.repeats = 0
+
+    def start(self) -> None:
+        """Start reading, from the beginning of the topic."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop reading."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        consumer = Consumer(
+            {
+                **self._options,
+                "group.id": "finance",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 20,
+                "logger": logging.getLogger("kafka.demo"),
+            }
+        )
+        consumer.assign([TopicPartition(INSTRUCTIONS, number, OFFSET_BEGINNING) for number in range(self._partitions)])
+        while not self._stopping.is_set():
+            message = consumer.poll(0.05)
+            if message is not None and message.error() is None:
+                self._take(message)
+        consumer.close()
+
+    def _take(self, message: Message) -> None:
+        headers = cast(list[tuple[str, bytes]], message.headers())
+        number = {name: int(value) for name, value in headers if name in {"lane", "seq"}}
+        lane, seq = number["lane"], number["seq"]
+        if seq <= self._highest.get(lane, 0):
+            self.repeats += 1
+            return
+        self._highest[lane] = seq
+        instruction = self._codec.decode(INSTRUCTIONS, message.value(), headers)
+        if not isinstance(instruction, PaymentInstruction) or instruction.instruction_id in self.paid:
+            self.repeats += 1
+            return
+        self._departments.send(*(_answer(instruction, status, wait_ms) for status, wait_ms in ANSWERS))
+        self.paid[instruction.instruction_id] = Paid(instruction, tuple(status for status, _ in ANSWERS))
+
+
+def _answer(instruction: PaymentInstruction, status: PaymentStatusCode, wait_ms: int) -> Said:
+    """Times follow from the instruction, so that every run leads to the same ledger."""
+    at_ms = instruction.issued_at_ms + wait_ms
+    content = PaymentStatus(
+        claim=instruction.claim,
+        instruction_id=instruction.instruction_id,
+        status=status,
+        amount_minor=instruction.amount_minor,
+        currency=instruction.currency,
+        at_ms=at_ms,
+    )
+    return Said(
+        sender="finance",
+        event_id=f"{instruction.instruction_id}/{status}",
+        topic=STATUSES,
+        key=instruction.claim,
+        at_ms=at_ms,
+        content=content,
+    )

@@ -1,0 +1,80 @@
+"""Whether the hub has anything left to do, asked of the ledger and the broker's logs."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from sqlalchemy import Engine, func, select
+
+from schemas.topics import INBOUND
+from sinks.ledger.tables import lanes, outbox, positions, relay
+from streams.cluster import ClientOptions
+from streams.demo.finance import INSTRUCTIONS, Finance
+
+_LOOK_AGAIN_S: Final = 0.01
+_ANSWER_S: Final = 5.0
+
+
+class NotDone(Exception):
+    """Something did not happen in time; the text names it."""
+
+
+class Idle:
+    """Waits for the hub to have taken in all that was sent, published all it owes, and had its answers from finance.
+
+    Setting `abandoned`, from any thread, ends a wait.
+    """
+
+    def __init__(self, engine: Engine, options: ClientOptions, finance: Finance, partitions: int) -> None:
+        self._engine = engine
+        self._finance = finance
+        self._partitions = partitions
+        self.abandoned = threading.Event()
+        self._logs = Consumer({**options, "group.id": "demo-idle", "logger": logging.getLogger("kafka.demo")})
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._logs.close()
+
+    def wait(self, limit_s: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Return once nothing is left; call `meanwhile` at every look. Raises NotDone naming what is left."""
+        end = time.monotonic() + limit_s
+        while left := self.left():
+            if time.monotonic() > end:
+                raise NotDone(f"after {limit_s:.0f} s {left}")
+            meanwhile()
+            if self.abandoned.wait(_LOOK_AGAIN_S):
+                raise NotDone(f"given up while {left}")
+        meanwhile()
+
+    def left(self) -> str | None:
+        """What is left to do, in words. Positions are read first and the logs' ends last: when they meet, nothing
+        that was sent in between can have been missed."""
+        with self._engine.connect() as connection:
+            at = {(topic, lane): offset for topic, lane, offset in connection.execute(_POSITIONS)}
+            behind = connection.execute(_UNPUBLISHED).all()
+            instructed = connection.execute(_INSTRUCTED).scalar_one()
+        if len(at) < len(INBOUND) * self._partitions:
+            return "the hub has not taken its lanes"
+        if behind:
+            return "; ".join(f"lane {lane} has published {out} of {seq} outputs" for lane, seq, out in behind)
+        if len(self._finance.paid) < instructed:
+            return f"finance has answered {len(self._finance.paid)} of {instructed} instructions"
+        for (topic, lane), offset in at.items():
+            try:
+                _, end = self._logs.get_watermark_offsets(TopicPartition(topic, lane), timeout=_ANSWER_S)
+            except KafkaException as error:
+                return f"{topic}/{lane} does not answer ({error.args[0].name()})"
+            if offset < end:
+                return f"{topic}/{lane} is taken in up to {offset} of {end}"
+        return None
+
+
+_POSITIONS: Final = select(positions.c.topic, positions.c.lane, positions.c.next)
+_UNPUBLISHED: Final = select(lanes.c.lane, lanes.c.seq, relay.c.published).where(
+    lanes.c.lane == relay.c.lane, relay.c.published < lanes.c.seq
+)
+_INSTRUCTED: Final = select(func.count()).select_from(outbox).where(outbox.c.topic == INSTRUCTIONS)

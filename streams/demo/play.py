@@ -1,0 +1,155 @@
+"""Plays the stories through a hub in this process and shows what it did."""
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from sqlalchemy import Engine
+
+from monitoring.log import configure_logging
+from schemas.codec import Codec
+from schemas.topics import INBOUND, OUTBOUND
+from sinks.ledger.migrate import migrate
+from sinks.ledger.open import read_engine
+from streams.app import Hub, open_registry
+from streams.cluster import ClientOptions, EmbeddedCluster
+from streams.commands import show
+from streams.demo.departments import Departments, NotSent
+from streams.demo.finance import STATUSES, Finance
+from streams.demo.handled import Feed, Handled
+from streams.demo.idle import Idle, NotDone
+from streams.demo.report import Report, make_report, show_report
+from streams.demo.screen import Screen, open_screen
+from streams.demo.stories import STORIES, Story
+from streams.settings import EMBEDDED, Settings, load_settings
+
+LANES: Final = 4
+"""Partitions the embedded broker gives every topic."""
+
+_START_LIMIT_S: Final = 40.0
+_STEP_LIMIT_S: Final = 20.0
+_PLAIN_WIDTH: Final = 160
+
+
+class Player:
+    """The departments around a hub: plays stories record by record, each once the hub is done with the one before, so
+    that every run leads to the same ledger."""
+
+    def __init__(self, settings: Settings, options: ClientOptions, engine: Engine, screen: Screen) -> None:
+        def codec() -> Codec:
+            return Codec(open_registry(settings), settings.max_record_bytes)
+
+        self._engine = engine
+        self._screen = screen
+        self._feed = Feed(engine)
+        self._departments = Departments(options, codec(), settings.lanes)
+        self.finance = Finance(options, codec(), Departments(options, codec(), settings.lanes), settings.lanes)
+        self.idle = Idle(engine, options, self.finance, settings.lanes)
+        self._shown: set[str] = set()
+        self._handled: list[Handled] = []
+
+    def play(self, stories: Sequence[Story]) -> Report:
+        """Play the stories, one after the other. Raises NotSent, NotDone naming what did not happen."""
+        with ExitStack() as stack:
+            stack.callback(self.idle.close)
+            self.finance.start()
+            stack.callback(self.finance.stop)
+            self.idle.wait(_START_LIMIT_S)
+            for story in stories:
+                self._screen.begin(story)
+                for said in story.said:
+                    self._departments.send(said)
+                    self._wait(f"claim {story.claim}, {said.topic} {said.event_id}")
+        return make_report(self._engine, stories, self.finance.paid, self._handled)
+
+    def _wait(self, what: str) -> None:
+        try:
+            self.idle.wait(_STEP_LIMIT_S, self._show)
+        except NotDone as error:
+            raise NotDone(f"{what}: {error}") from None
+
+    def _show(self) -> None:
+        """Tell the screen what is new; a payment before the statuses that come of it."""
+        new = self._feed.new()
+        self._handled += new
+        for record in new:
+            if record.topic != STATUSES:
+                self._screen.handled(record)
+        for number, paid in list(self.finance.paid.items()):
+            if number not in self._shown:
+                self._shown.add(number)
+                self._screen.paid(paid)
+        for record in new:
+            if record.topic == STATUSES:
+                self._screen.handled(record)
+
+
+def run_demo(json: bool) -> int:
+    """Play the three stories on the embedded broker and a fresh SQLite ledger; the exit code.
+
+    With `json` one object goes to standard output and progress to standard error.
+    """
+    started = time.monotonic()
+    configure_logging("ERROR", json=False)
+    settings = _demo_settings(load_settings().data_dir / "demo")
+    stream = sys.stderr if json else sys.stdout
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else _PLAIN_WIDTH)
+    console.print("Starting the hub on an embedded broker; forming its consumer group takes 3 s", soft_wrap=True)
+    shutil.rmtree(settings.data_dir, ignore_errors=True)
+    migrate(settings.ledger_url)
+    screen = open_screen(console)
+    try:
+        report = asyncio.run(_play_in_hub(settings, screen))
+    except (NotDone, NotSent) as error:
+        screen.close()
+        return _failed([str(error)])
+    screen.close()
+    if json:
+        show.as_json(report)
+    else:
+        show_report(report, settings.data_dir)
+    console.print(f"\n{time.monotonic() - started:.1f} s", soft_wrap=True)
+    return _failed(failures) if (failures := report.failures(STORIES)) else 0
+
+
+async def _play_in_hub(settings: Settings, screen: Screen) -> Report:
+    """Start a hub, play the stories in a thread beside its event loop, and stop it."""
+    cluster = EmbeddedCluster()
+    cluster.identities((*INBOUND, *OUTBOUND))
+    hub = Hub(settings, cluster)
+    engine = read_engine(settings.ledger_url)
+    player = Player(settings, cluster.options, engine, screen)
+    await hub.start()
+    try:
+        return await asyncio.to_thread(player.play, STORIES)
+    finally:
+        player.idle.abandoned.set()
+        await hub.stop()
+        engine.dispose()
+        cluster.close()
+
+
+def _demo_settings(folder: Path) -> Settings:
+    """Everything in this process, whatever the environment names."""
+    return load_settings().model_copy(
+        update={
+            "kafka": EMBEDDED,
+            "registry": EMBEDDED,
+            "ledger": "",
+            "data_dir": folder,
+            "lanes": LANES,
+            "http_port": 0,
+        }
+    )
+
+
+def _failed(failures: Sequence[str]) -> int:
+    for failure in failures:
+        show.note(f"claimhub demo: {failure}")
+    return 1
