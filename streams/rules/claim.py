@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from schemas.records import BankAccount, Bucket, DamagedObject, Fault, Line, PolicyCover, Role
 
 
-class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A part of the claim's state: frozen, written to the ledger as a JSON object without its defaults."""
 
 

@@ -1,7 +1,5 @@
 """The smallest thing that plays records through the flows: one claim, its policies, and what waits."""
 
-from collections import deque
-
 from msgspec import json
 from msgspec.structs import replace
 
@@ -18,13 +16,14 @@ TOPIC_OF = {flow.record: topic for topic, flow in FLOWS.items()}
 
 
 class Hub:
-    """Plays records as the engine does: parked ones are tried again, in order, when a record of their `until` came,
-    and others wait behind them. `dead`, `outputs` and `stages` tell what happened."""
+    """Plays records as the engine does: behind a parked record only those it waits for may go on, whether they come
+    or wait already; after each that went on the parked ones are tried again from the first.
+    `dead`, `outputs`, `decisions` and `stages` tell what happened."""
 
     def __init__(self) -> None:
         self.claim = Claim(number=CLAIM)
         self.policies: dict[str, PolicyFile] = {}
-        self.waiting: deque[tuple[Record, Park]] = deque()
+        self.waiting: list[tuple[Record, Park]] = []
         self.dead: list[Dead] = []
         self.outputs: list[Output] = []
         self.stages: list[Stage] = []
@@ -36,11 +35,12 @@ class Hub:
         for record in records:
             if isinstance(record, Policy | PolicyWanted):
                 self._policy(record)
-            elif not self.waiting or TOPIC_OF[type(record)] in self.waiting[0][1].until or isinstance(record, Wake):
-                self._claim(record)
-                self._release()
-            else:
+            elif not self._may_pass(record):
                 self.waiting.append((record, Park("waits behind", until=())))
+            elif (park := self._claim(record)) is not None:
+                self.waiting.append((record, park))
+            else:
+                self._release()
         return self
 
     @property
@@ -73,7 +73,7 @@ class Hub:
         self.policies[record.policy_number] = decided.policy
         self._took(decided)
 
-    def _claim(self, record: Record) -> bool:
+    def _claim(self, record: Record) -> Park | None:
         flow = FLOWS[TOPIC_OF[type(record)]]
         by_number = {number: file.versions for number, file in self.policies.items()}
         by_plate: dict[str, tuple[Policy, ...]] = {}
@@ -85,24 +85,32 @@ class Hub:
                 self.claim, record, self._cause(record), CapturedLookups(by_number, by_plate)
             )
         except Park as park:
-            self.waiting.append((record, park))
-            return False
+            return park
         except Dead as dead:
             self.dead.append(dead)
-            return True
+            return None
         claim = replace(decided.claim, version=self.claim.version + 1)
         assert json.decode(json.encode(claim), type=Claim) == claim
         self.claim = claim
         self.stages.append(self.stage)
         self._took(decided)
-        return True
+        return None
+
+    def _may_pass(self, record: Record) -> bool:
+        return not self.waiting or isinstance(record, Wake) or TOPIC_OF[type(record)] in self.waiting[0][1].until
 
     def _release(self) -> None:
-        for _ in range(len(self.waiting)):
-            record, _park = self.waiting.popleft()
-            if not self._claim(record):
-                self.waiting.rotate(1)
-                return
+        position = 0
+        while position < len(self.waiting):
+            record, _ = self.waiting[position]
+            if position and not self._may_pass(record):
+                position += 1
+            elif (park := self._claim(record)) is not None:
+                self.waiting[position] = (record, park)
+                position += 1
+            else:
+                del self.waiting[position]
+                position = 0
 
     def _took(self, decided: Decision | PolicyDecision) -> None:
         self.decisions.append(decided)
