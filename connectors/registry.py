@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class ConfluentRegistry:
-    """A registry with Confluent's REST API (Confluent, Apicurio, Karapace, Redpanda). Answers are kept for ever.
+    """A registry with Confluent's REST API (Confluent, Apicurio, Karapace, Redpanda). The client keeps the answers.
 
     `options` are the client's own properties for authentication and TLS, such as `basic.auth.user.info` and
     `ssl.ca.location`. No call is made before the first question. Raises RegistryUnavailable for a wrong URL or option.
@@ -32,37 +32,27 @@ class ConfluentRegistry:
         except (ValueError, TypeError) as error:  # its text may hold the URL with its password
             why = f"cannot be asked ({type(error).__name__}). Check the settings of the registry's URL and options"
             raise RegistryUnavailable(f"the schema registry at {self._shown_url} {why}") from None
-        self._texts: dict[int | str, str] = {}
-        self._ids: dict[str, int] = {}
 
     def schema_by_id(self, schema_id: int) -> str:
         """The schema's JSON text. Raises UnknownSchema, RegistryUnavailable."""
-        if schema_id not in self._texts:
-            self._texts[schema_id] = _text(self._ask(schema_id, lambda: self._client.get_schema(schema_id)))
-        return self._texts[schema_id]
+        return _text(self._ask(schema_id, lambda: self._client.get_schema(schema_id)))
 
     def schema_by_guid(self, guid: str) -> str:
         """The schema's JSON text by its GUID. Raises UnknownSchema, RegistryUnavailable."""
-        if guid not in self._texts:
-            self._texts[guid] = _text(self._ask(guid, lambda: self._client.get_schema_by_guid(guid)))
-        return self._texts[guid]
+        return _text(self._ask(guid, lambda: self._client.get_schema_by_guid(guid)))
 
     def id_of(self, topic: str) -> int:
         """The id of our current schema under the topic's subject. Raises UnknownSchema, RegistryUnavailable."""
-        if topic not in self._ids:
-            subject = TOPICS[topic].subject
-            found = self._ask(f"of {subject}", lambda: self._client.lookup_schema(subject, _schema(topic)))
-            self._ids[topic] = _known(found.schema_id)
-        return self._ids[topic]
+        subject = TOPICS[topic].subject
+        found = self._ask(f"of {subject}", lambda: self._client.lookup_schema(subject, _schema(topic)))
+        return _known(found.schema_id)
 
     def register_all(self) -> dict[str, int]:
         """Set every subject's compatibility, then register our schemas: the id of each topic's schema.
 
         May be run again at any time. Raises RegistryUnavailable, also when the registry refuses a schema.
         """
-        for name in TOPICS:
-            self._ids[name] = self._register(name)
-        return dict(self._ids)
+        return {topic: self._register(topic) for topic in TOPICS}
 
     def _register(self, topic: str) -> int:
         subject, level = TOPICS[topic].subject, TOPICS[topic].compatibility

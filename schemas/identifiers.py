@@ -9,13 +9,13 @@ from stdnum import luhn
 from stdnum.cn import ric, uscc
 from stdnum.iso7064 import mod_11_10
 
-_RESIDENT_ID: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
-_USCC: Final = re.compile(r"[0-9]{8}[0-9A-Z]{10}", re.ASCII)
-_CARD: Final = re.compile(r"[0-9]{13,19}", re.ASCII)
-_ACCOUNT: Final = re.compile(r"[0-9A-Za-z]{8,32}", re.ASCII)
-_CNAPS: Final = re.compile(r"[0-9]{12}", re.ASCII)
+_RESIDENT_ID: Final = re.compile(r"[0-9]{17}[0-9X]")
+_USCC: Final = re.compile(r"[0-9]{8}[0-9A-Z]{10}")
+_CARD: Final = re.compile(r"[0-9]{13,19}")
+_ACCOUNT: Final = re.compile(r"[0-9A-Za-z]{8,32}")
+_CNAPS: Final = re.compile(r"[0-9]{12}")
 
-_VIN: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}", re.ASCII)
+_VIN: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}")
 _VIN_WEIGHTS: Final = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 _VIN_DIGITS: Final = str.maketrans("ABCDEFGHJKLMNPRSTUVWXYZ", "12345678123457923456789")
 _VIN_REGIONS_WITH_CHECK_DIGIT: Final = frozenset("L12345")

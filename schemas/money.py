@@ -23,7 +23,7 @@ EXPONENTS: Final[Mapping[str, int]] = {
 """Digits after the decimal point of every active ISO 4217 currency (list one). Metals, test and no-currency codes and
 withdrawn currencies are not money a claim can be paid in, so they are not here."""
 
-_MAJOR: Final = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?", re.ASCII)
+_MAJOR: Final = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 
 
 def exponent(currency: str) -> int:

@@ -21,7 +21,7 @@ TimeMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]
 
 
-class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """What one Avro message says."""
 
 

@@ -114,6 +114,7 @@ def test_nothing_is_asked_twice(http: HttpRegistry) -> None:
     registry = ConfluentRegistry(http.url)
     known = registry.register_all()["hub.wake.v1"]
     registry.schema_by_id(known)
+    registry.id_of("hub.wake.v1")
     asked = len(http.requests)
 
     registry.schema_by_id(known)

@@ -253,3 +253,9 @@ def test_a_record_of_another_topic_or_shape_is_not_written() -> None:
         with pytest.raises(ValueError, match=f"this {type(wrong).__name__} does not fit the schema of hub.wake") as no:
             codec().encode(WAKE, wrong)
         assert "4711" not in str(no.value)
+
+
+def test_a_record_that_would_fit_another_topic_by_chance_is_not_written() -> None:
+    """Its class decides, not its fields."""
+    with pytest.raises(ValueError, match="this Wake does not fit"):
+        codec().encode("hub.policy-wanted.v1", Wake(claim="C", kind=WakeKind.RETRY, policy_number="P", at_ms=0))

@@ -1,5 +1,7 @@
 """Money is exact: what is written can be read back, and nothing is ever rounded."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,20 @@ def test_whatever_parses_is_plain_ascii(text: str, currency: str) -> None:
 def test_exponents_are_those_of_iso_4217(currency: str, digits: int) -> None:
     """Currencies with 0, 2, 3 and 4 digits."""
     assert exponent(currency) == digits
+
+
+def test_no_currency_is_missing() -> None:
+    """ISO 4217's active list in 2026: 17 currencies without digits, 7 with three, 2 with four, 139 with two."""
+    assert Counter(EXPONENTS.values()) == {0: 17, 2: 139, 3: 7, 4: 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "amount_minor"),
+    [("1234.5", "CNY", 123450), ("-0.05", "CNY", -5), ("7", "KWD", 7000), ("7", "JPY", 7), ("0.0001", "CLF", 1)],
+)
+def test_a_short_fraction_is_filled_up(text: str, currency: str, amount_minor: int) -> None:
+    """Digits left out are zeros."""
+    assert parse_major(text, currency) == amount_minor
 
 
 @pytest.mark.parametrize(
