@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -364,4 +365,9 @@ def _headers(output: Output, event_id: str, parsed: Parsed, state: LaneState) ->
 
 def _rfc3339(at_ms: int) -> bytes:
     seconds, ms = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z".encode()
+    return b"%s.%03dZ" % (_to_the_second(seconds), ms)
+
+
+@lru_cache(1024)
+def _to_the_second(seconds: int) -> bytes:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}".encode()
