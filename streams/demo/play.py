@@ -17,8 +17,8 @@ from schemas.codec import Codec
 from schemas.topics import INBOUND, OUTBOUND
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import read_engine
-from streams.app import Hub, open_registry
-from streams.cluster import ClientOptions, EmbeddedCluster
+from streams.app import Hub, Leave, leave_at_once, open_registry
+from streams.cluster import ClientOptions, Cluster, EmbeddedCluster
 from streams.commands import show
 from streams.demo.departments import Departments, NotSent
 from streams.demo.finance import STATUSES, Finance
@@ -104,27 +104,32 @@ def run_demo(json: bool) -> int:
     shutil.rmtree(settings.data_dir, ignore_errors=True)
     migrate(settings.ledger_url)
     screen = open_screen(console)
+    report: Report | None = None
     try:
-        report = asyncio.run(_play_in_hub(settings, screen))
+        report = asyncio.run(play_in_hub(settings, EmbeddedCluster(), screen))
     except (NotDone, NotSent) as error:
-        screen.close()
-        return _failed([str(error)])
-    screen.close()
-    if json:
-        show.as_json(report)
+        failures = [str(error)]
     else:
-        show_report(report, settings.data_dir)
-    console.print(f"\n{time.monotonic() - started:.1f} s", soft_wrap=True)
-    return _failed(failures) if (failures := report.failures(STORIES)) else 0
+        failures = report.failures(STORIES)
+    finally:
+        screen.close()
+    if report is not None:
+        show.as_json(report) if json else show_report(report, settings.data_dir)
+    for failure in failures:
+        show.note(f"claimhub demo: {failure}")
+    console.print(f"\nThe demo took {time.monotonic() - started:.1f} s", soft_wrap=True)
+    return 1 if failures else 0
 
 
-async def _play_in_hub(settings: Settings, screen: Screen) -> Report:
-    """Start a hub, play the stories in a thread beside its event loop, and stop it."""
-    cluster = EmbeddedCluster()
-    cluster.identities((*INBOUND, *OUTBOUND))
-    hub = Hub(settings, cluster)
+async def play_in_hub(settings: Settings, cluster: Cluster, screen: Screen, leave: Leave = leave_at_once) -> Report:
+    """Start a hub on a cluster and a migrated ledger, play the stories in a thread beside its event loop, and stop it.
+
+    Raises NotSent, NotDone naming what did not happen.
+    """
+    cluster.identities((*INBOUND, *OUTBOUND))  # on an embedded broker this makes the topics
     engine = read_engine(settings.ledger_url)
     player = Player(settings, cluster.options, engine, screen)
+    hub = Hub(settings, cluster, leave)
     await hub.start()
     try:
         return await asyncio.to_thread(player.play, STORIES)
@@ -147,9 +152,3 @@ def _demo_settings(folder: Path) -> Settings:
             "http_port": 0,
         }
     )
-
-
-def _failed(failures: Sequence[str]) -> int:
-    for failure in failures:
-        show.note(f"claimhub demo: {failure}")
-    return 1

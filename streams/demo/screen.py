@@ -15,6 +15,10 @@ from streams.demo.handled import DEAD, DONE, PARKED, RELEASED, Handled
 from streams.demo.stories import Story
 
 STYLES: Final = {DONE: "green", RELEASED: "cyan", PARKED: "yellow", DEAD: "red"}
+FIXED: Final = (("UTC", 11), ("from", 22), ("claim", 8))
+"""Columns of the table that are never cut, with their widths; outcome and targets share the rest."""
+NARROW: Final = 60
+"""With less left than this there is no room for the targets."""
 _AROUND_THE_TABLE: Final = 6  # lines of a terminal that are not rows
 
 
@@ -57,7 +61,9 @@ class PlainLines:
 
     def paid(self, paid: Paid) -> None:
         """See Screen."""
-        self._console.print(f"{_time(paid.instruction.issued_at_ms)}  {_in_words(paid)}", soft_wrap=True)
+        instruction = paid.instruction
+        line = f"{_time(instruction.issued_at_ms)}  finance -> {instruction.claim} {_in_words(paid)}"
+        self._console.print(line, soft_wrap=True)
 
     def close(self) -> None:
         """See Screen."""
@@ -94,16 +100,18 @@ class LiveTable:
         return self._table(self._rows[-max(1, self._console.height - _AROUND_THE_TABLE) :])
 
     def _table(self, rows: list[tuple[tuple[str, ...], str]]) -> Table:
-        table = Table("time", "from", "claim", "outcome", "to", box=None, pad_edge=False)
-        for column in table.columns:
-            column.no_wrap, column.overflow = True, "ellipsis"
+        table = Table(box=None, pad_edge=False)
+        left = max(20, self._console.width - sum(width + 2 for _, width in FIXED))
+        shared = (("outcome", left),) if left < NARROW else (("outcome", left * 3 // 5), ("to", left * 2 // 5 - 2))
+        for heading, width in (*FIXED, *shared):
+            table.add_column(heading, no_wrap=True, overflow="ellipsis", width=width)
         for cells, style in rows:
-            table.add_row(*map(Text, cells), style=style)
+            table.add_row(*map(Text, cells[: len(table.columns)]), style=style)
         return table
 
 
 def _time(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M}Z"
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%m-%d %H:%M}"
 
 
 def _cells(record: Handled) -> tuple[str, str, str, str, str]:
@@ -120,5 +128,4 @@ def _in_words(paid: Paid) -> str:
     """The payment without its payee: of the account the last four digits."""
     instruction = paid.instruction
     amount = format_minor(instruction.amount_minor, instruction.currency)
-    answers = ", ".join(paid.answers)
-    return f"finance paid {amount} to {masked(instruction.payee.account)} and answered {answers}"
+    return f"paid {amount} to {masked(instruction.payee.account)}, answered {', '.join(paid.answers)}"

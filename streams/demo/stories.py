@@ -214,7 +214,7 @@ def _fast_track() -> Story:
         Bucket.PAINT: ("paint front", 900_00),
     }
     said = (
-        _policy(policy, "2025-08-20T10:00", "投保人甲", plate, vin),
+        _policy(policy, "2026-03-01T02:00", "投保人甲", plate, vin),
         _notice(
             claim,
             "2026-03-02T08:52",
@@ -247,7 +247,7 @@ def _two_people() -> Story:
     with_axle: Work = {**front, Bucket.OTHER: ("front axle, found when taken apart", 11_800_00)}
     wall: Work = {Bucket.MATERIALS: ("bricks and mortar", 900_00), Bucket.LABOUR: ("rebuild 3 m of wall", 1_450_00)}
     said = (
-        _policy(policy, "2025-08-20T10:30", "投保人乙", plate, vin),
+        _policy(policy, "2026-03-01T02:05", "投保人乙", plate, vin),
         _notice(
             claim,
             "2026-03-03T19:40",
@@ -275,15 +275,17 @@ def _two_people() -> Story:
 
 
 def _out_of_order() -> Story:
-    """A spreadsheet where Avro belongs, then an estimate before its notice and policy; at the end a mason's invoice
-    still waits for the mason's estimate."""
+    """A spreadsheet where Avro belongs, then an estimate and its supplement before notice and policy: they wait and go
+    on in order. At the end the mason's invoice still waits for the mason's estimate."""
     claim, policy, shop, mason = "C26-0021", "P25-0005", "shop-031", "mason-007"
     plate, vin = "粤B62D19", "LVSHCAME3E4000003"
     door: Work = {Bucket.PARTS: ("left door", 2_150_00), Bucket.PAINT: ("paint left side", 1_100_00)}
+    with_mirror: Work = {**door, Bucket.OTHER: ("mirror glass", 190_00)}
     fence: Work = {Bucket.MATERIALS: ("fence posts", 380_00), Bucket.LABOUR: ("set two posts", 300_00)}
     said = (
         _about_claim(claim, shop, "sheet", "repair.estimate.v1", "2026-03-05T09:05", SPREADSHEET),
         _estimate(claim, "2026-03-05T09:20", shop, OWN, 1, door),
+        _estimate(claim, "2026-03-05T09:40", shop, OWN, 2, with_mirror),
         _notice(
             claim,
             "2026-03-05T10:00",
@@ -299,7 +301,7 @@ def _out_of_order() -> Story:
             account="6200000000000009012",
         ),
         _policy(policy, "2026-03-05T11:15", "投保人丙", plate, vin),
-        _invoice(claim, "2026-03-07T15:30", shop, OWN, "00310055", door),
+        _invoice(claim, "2026-03-07T15:30", shop, OWN, "00310055", with_mirror),
         _invoice(claim, "2026-03-08T10:10", mason, THIRD, "00070119", fence),
     )
     return Story(
