@@ -1,0 +1,374 @@
+"""The command line: every verb of `claimhub`. A verb imports what it needs itself, so that --help is quick."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from streams.commands.failures import FAILED, exit_code
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from streams.commands.deliver import Outgoing
+    from streams.settings import Settings
+
+Found = TypeVar("Found")
+
+app = typer.Typer(
+    name="claimhub",
+    help="The integration hub of an insurer's claims department.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _noun(name: str, about: str) -> typer.Typer:
+    group = typer.Typer(help=about, no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(group, name=name)
+    return group
+
+
+claim = _noun("claim", "One claim: how it stands, what happened, and why.")
+parked = _noun("parked", "Records that wait for another record or a person.")
+dead_letters = _noun("dead-letters", "Records that could not be taken.")
+payments = _noun("payments", "Payment attempts.")
+topics = _noun("topics", "The topics of the registry.")
+schemas = _noun("schemas", "The schemas in the schema registry.")
+config = _noun("config", "The settings.")
+stack = _noun("stack", "Real Kafka, PostgreSQL and schema registry on this machine.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would be done; do nothing.")]
+ClaimNumber = Annotated[str, typer.Argument(metavar="CLAIM", help="Claim number.")]
+OneClaim = Annotated[str | None, typer.Option("--claim", help="Only of this claim or policy number.")]
+
+
+def main() -> None:
+    """Run a command. What can be expected to go wrong is one sentence on stderr and an exit code."""
+    try:
+        app()
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        print(f"claimhub: {error}", file=sys.stderr)
+        sys.exit(code)
+
+
+# -- running
+
+
+@app.command()
+def up(
+    role: Annotated[str, typer.Option(help="worker; by default all roles run in this process.")] = "all",
+) -> None:
+    """Run the hub until SIGTERM, which drains it."""
+    from streams.commands import up as hub
+    from streams.settings import load_settings
+
+    hub.check_role(role)
+    raise typer.Exit(hub.run(load_settings()))
+
+
+@app.command()
+def migrate() -> None:
+    """Make the ledger's tables, or bring them to this version."""
+    from streams.commands import ledger, show
+    from streams.settings import load_settings
+
+    show.note(f"claimhub: {ledger.run_migrations(load_settings())} is of this version")
+
+
+@app.command()
+def demo(as_json: Json = False) -> None:
+    """Play three claims through the hub, here and now, without any service."""
+    from streams.demo.play import run_demo
+
+    raise typer.Exit(run_demo(json=as_json))
+
+
+@app.command()
+def bench(as_json: Json = False) -> None:
+    """Measure the hub against a plain program that writes the same rows."""
+    from streams.bench.run import run_bench
+
+    run_bench(as_json=as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is missing, and the command that mends it."""
+    from streams.commands import doctor as checks
+
+    found = checks.read_checks()
+    _print(found, checks.show_checks, as_json)
+    if not all(check.ok for check in found):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def verify(as_json: Json = False) -> None:
+    """Check the ledger's promises; exit 1 with the offending rows when one is broken."""
+    from streams.commands import verify as promises
+    from streams.settings import load_settings
+
+    found = promises.read_verification(load_settings())
+    _print(found, promises.show_verification, as_json)
+    if not found.ok:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as version_of
+
+    print(version_of("claimhub"))
+
+
+# -- setting up
+
+
+@topics.command("ls")
+def topics_ls(as_json: Json = False) -> None:
+    """List the topics of the registry."""
+    from streams.commands import topics as registry
+
+    found = registry.read_topics()
+    _print(found, registry.show_topics, as_json)
+
+
+@topics.command("apply")
+def topics_apply(dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Make the missing topics in Kafka; exit 1 when one that is there has another partition count."""
+    from streams.commands import topics as registry
+    from streams.settings import load_settings
+
+    applied = registry.apply(load_settings(), dry_run=dry_run)
+    _print(applied, registry.show_applied, as_json)
+    if applied.mismatched:
+        raise typer.Exit(FAILED)
+
+
+@schemas.command("register")
+def schemas_register(as_json: Json = False) -> None:
+    """Register the schema of every topic, and its subject's compatibility."""
+    from streams.commands import schemas as registry
+    from streams.commands import show
+    from streams.settings import load_settings
+
+    ids = registry.register(load_settings())
+    show.as_json(ids) if as_json else show.pairs(list(ids.items()))
+
+
+@config.command("show")
+def config_show(as_json: Json = False) -> None:
+    """Show every setting: its value, where it comes from, what it means. Secrets are not shown."""
+    from streams.commands import config as settings
+    from streams.settings import load_settings
+
+    found = settings.read_settings()
+    _print(found, settings.show_settings, as_json)
+    load_settings()
+
+
+@stack.command("up")
+def stack_up(
+    registry: Annotated[bool, typer.Option("--registry", help="Also the schema registry (160 MB, once).")] = False,
+) -> None:
+    """Start the services that do not run yet, and print the environment that uses them."""
+    from streams.commands import stack as services
+    from streams.settings import load_settings
+
+    services.show_next_steps(services.open_stack(load_settings()).up(registry=registry))
+
+
+@stack.command("down")
+def stack_down() -> None:
+    """Stop the services; their data stays."""
+    from streams.commands import stack as services
+    from streams.settings import load_settings
+
+    services.open_stack(load_settings()).down()
+
+
+@stack.command("status")
+def stack_status(as_json: Json = False) -> None:
+    """Show which services run, and where."""
+    from streams.commands import stack as services
+    from streams.settings import load_settings
+
+    found = services.open_stack(load_settings()).status()
+    _print(found, services.show_services, as_json)
+
+
+# -- looking
+
+
+@claim.command("show")
+def claim_show(number: ClaimNumber, as_json: Json = False) -> None:
+    """Show how a claim stands."""
+    from streams.commands import claim as claims
+
+    _print_from_ledger(lambda ledger: claims.read_claim(ledger, number), claims.show_claim, as_json)
+
+
+@claim.command("timeline")
+def claim_timeline(number: ClaimNumber, as_json: Json = False) -> None:
+    """Show all that came for a claim and all that went out, in order."""
+    from streams.commands import timeline
+
+    _print_from_ledger(lambda ledger: timeline.read_timeline(ledger, number), timeline.show_timeline, as_json)
+
+
+@claim.command("why")
+def claim_why(
+    number: ClaimNumber,
+    output: Annotated[str | None, typer.Option(help="Only this output: its number, or a topic.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Explain each output of a claim: rule, reason, causing record, and what that was caused by."""
+    from streams.commands import why
+
+    _print_from_ledger(lambda ledger: why.read_explanations(ledger, number, output), why.show_explanations, as_json)
+
+
+@payments.command("ls")
+def payments_ls(claim: OneClaim = None, as_json: Json = False) -> None:
+    """List payment attempts, oldest first."""
+    from streams.commands import payments as attempts
+
+    _print_from_ledger(lambda ledger: attempts.read_payments(ledger, claim), attempts.show_payments, as_json)
+
+
+@parked.command("ls")
+def parked_ls(claim: OneClaim = None, as_json: Json = False) -> None:
+    """List the records that wait, oldest first."""
+    from streams.commands import parked as records
+
+    _print_from_ledger(lambda ledger: records.read_parked(ledger, claim), records.show_parked, as_json)
+
+
+@dead_letters.command("ls")
+def dead_letters_ls(as_json: Json = False) -> None:
+    """List the dead letters, oldest first."""
+    from streams.commands import dead_letters as letters
+
+    _print_from_ledger(letters.read_dead_letters, letters.show_dead_letters, as_json)
+
+
+@dead_letters.command("show")
+def dead_letters_show(
+    letter: Annotated[str, typer.Argument(metavar="ID", help="topic/generation/partition/offset")],
+    save: Annotated[Path | None, typer.Option(help="Also write the original bytes to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a dead letter is and why, without any of its values."""
+    from streams.commands import dead_letters as letters
+    from streams.commands import ledger, show
+    from streams.settings import load_settings
+
+    with ledger.open_connection(load_settings()) as connection:
+        found = letters.read_dead_letter(connection, letter)
+        if save is not None:
+            show.note(f"claimhub: {letters.save_value(connection, letter, save)} bytes written to {save}")
+    _print(found, letters.show_dead_letter, as_json)
+
+
+# -- acting
+
+
+@app.command()
+def send(
+    topic: Annotated[str, typer.Argument(help="An inbound topic; see: claimhub topics ls")],
+    file: Annotated[str, typer.Argument(help="JSON: a record, a list, a {key, record} example; or NDJSON; - is stdin")],
+    key: Annotated[str | None, typer.Option(help="Send under this key instead of each record's own.")] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Send records to a topic: all of them, or none when one is wrong. Sending a file twice changes nothing."""
+    from streams.commands import send as sending
+    from streams.settings import load_settings
+
+    settings = load_settings()
+    records = sending.outgoing(settings, topic, sending.read_records(topic, *sending.read_file(file)), key)
+    _deliver(settings, records, dry_run=dry_run, as_json=as_json)
+
+
+@parked.command("retry")
+def parked_retry(number: ClaimNumber, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Have a claim's waiting records tried again."""
+    from streams.commands import ledger
+    from streams.commands import parked as records
+    from streams.settings import load_settings
+
+    settings = load_settings()
+    with ledger.open_connection(settings) as connection:
+        wake = records.wake(settings, connection, number)
+    _deliver(settings, [wake], dry_run=dry_run, as_json=as_json)
+
+
+@dead_letters.command("redrive")
+def dead_letters_redrive(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="topic/generation/partition/offset")],
+    again: Annotated[bool, typer.Option("--again", help="Also those that were redriven before.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Send the original bytes of dead letters once more, with their key and headers."""
+    from streams.commands import dead_letters as letters
+    from streams.commands import ledger
+    from streams.settings import load_settings
+
+    settings = load_settings()
+    with ledger.open_connection(settings) as connection:
+        records = letters.redrive(connection, ids, again=again)
+    _deliver(settings, records, dry_run=dry_run, as_json=as_json)
+    if not dry_run:
+        with ledger.open_connection(settings) as connection:
+            letters.mark_redriven(connection, ids)
+
+
+@app.command()
+def settle(as_json: Json = False) -> None:
+    """Compute what is owed in the case, or list of cases, on standard input. Touches no ledger."""
+    from streams.commands import send
+    from streams.commands import settle as cases
+
+    text, _ = send.read_file("-")
+    found = cases.settle_all(text)
+    _print(found, cases.show_settlement, as_json)
+
+
+# -- what verbs share
+
+
+def _print(found: Found, for_people: Callable[[Found], None], as_json: bool) -> None:
+    from streams.commands import show
+
+    show.as_json(found) if as_json else for_people(found)
+
+
+def _print_from_ledger(
+    read: "Callable[[Connection], Found]", for_people: Callable[[Found], None], as_json: bool
+) -> None:
+    from streams.commands import ledger
+    from streams.settings import load_settings
+
+    with ledger.open_connection(load_settings()) as connection:
+        found = read(connection)
+    _print(found, for_people, as_json)
+
+
+def _deliver(settings: "Settings", records: "Sequence[Outgoing]", *, dry_run: bool, as_json: bool) -> None:
+    from streams.commands import broker, deliver
+
+    if dry_run:
+        _print(deliver.planned(records), deliver.show_planned, as_json)
+    else:
+        _print(deliver.deliver(broker.client_options(settings), records), deliver.show_delivered, as_json)

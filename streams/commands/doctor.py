@@ -1,0 +1,133 @@
+"""`claimhub doctor`: what the hub needs, whether it is there, and the command that mends what is not."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from connectors.registry import ConfluentRegistry
+from schemas.codec import RegistryUnavailable, UnknownSchema
+from schemas.topics import TOPICS
+from sinks.ledger.open import open_ledger
+from sinks.ledger.port import LedgerUnavailable
+from streams.cluster import ClusterUnavailable, KafkaCluster
+from streams.commands import show
+from streams.commands.broker import address_file
+from streams.commands.ledger import password, shown_url
+from streams.commands.topics import mismatched
+from streams.settings import Settings, SettingsError, load_settings
+
+_LEAST_PYTHON: Final = (3, 11)
+_LEAST_FREE_MB: Final = 500
+
+
+class Check(Struct, frozen=True):
+    """One thing the hub needs. `mend` is what brings it, when it is missing."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+def read_checks() -> list[Check]:
+    """Look at everything; one thing that is missing hides no other."""
+    checks = [_python()]
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return [*checks, Check("settings", False, str(error), "correct the setting; see: claimhub config show")]
+    look: tuple[Callable[[Settings], Check], ...] = (_data_dir, _disk, _ledger, _kafka, _topics, _registry)
+    return [*checks, Check("settings", True, "all known and valid"), *(check(settings) for check in look)]
+
+
+def show_checks(checks: list[Check]) -> None:
+    """Print each check, and what mends a missing one."""
+    for check in checks:
+        show.line(f"{'ok     ' if check.ok else 'missing'}  {check.name:<10}  {check.found}")
+        if not check.ok:
+            show.line(f"{'':21}{check.mend}")
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("python", sys.version_info >= _LEAST_PYTHON, version, "install Python 3.11 or newer")
+
+
+def _data_dir(settings: Settings) -> Check:
+    there = _nearest(settings.data_dir)
+    ok = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    found = f"{settings.data_dir.absolute()}{'' if ok else ' cannot be written'}"
+    return Check("data_dir", ok, found, "set CLAIMHUB_DATA_DIR to a folder you may write to")
+
+
+def _disk(settings: Settings) -> Check:
+    free_mb = shutil.disk_usage(_nearest(settings.data_dir)).free // 1_000_000
+    mend = f"make {_LEAST_FREE_MB} MB free, or set CLAIMHUB_DATA_DIR to a folder on another disk"
+    return Check("disk", free_mb >= _LEAST_FREE_MB, f"{free_mb} MB free", mend)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first one above it that exists."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
+def _ledger(settings: Settings) -> Check:
+    try:
+        open_ledger(settings.ledger_url, password(settings)).close()
+    except LedgerUnavailable as error:
+        return Check("ledger", False, str(error), "claimhub migrate")
+    return Check("ledger", True, f"{shown_url(settings)}, its tables are of this version")
+
+
+def _kafka(settings: Settings) -> Check:
+    if settings.embedded_kafka:
+        running = address_file(settings)
+        where = f"runs at {running.read_text()}" if running.exists() else "starts with: claimhub up"
+        return Check("kafka", True, f"embedded, {where}")
+    try:
+        _missing_topics(settings)
+    except ClusterUnavailable as error:
+        return Check("kafka", False, str(error), "claimhub stack up, or correct CLAIMHUB_KAFKA")
+    return Check("kafka", True, settings.kafka)
+
+
+def _topics(settings: Settings) -> Check:
+    if settings.embedded_kafka:
+        return Check("topics", True, "the embedded broker makes them")
+    try:
+        missing = _missing_topics(settings)
+        there = KafkaCluster(settings.kafka_client()).identities([name for name in TOPICS if name not in missing])
+    except ClusterUnavailable:
+        return Check("topics", False, "cannot be seen while Kafka does not answer", "claimhub topics apply, then")
+    if missing:
+        return Check("topics", False, f"Kafka has no topic {', '.join(missing)}", "claimhub topics apply")
+    wrong = mismatched(there, settings.lanes)
+    if wrong:
+        counts = ", ".join(f"{topic} has {count}" for topic, count in wrong.items())
+        found = f"partitions: {counts}; the setting lanes says {settings.lanes}"
+        mend = "set CLAIMHUB_LANES to the topics' count; see: claimhub topics apply --dry-run"
+        return Check("topics", False, found, mend)
+    return Check("topics", True, f"{len(there)} with {settings.lanes} partitions each")
+
+
+def _missing_topics(settings: Settings) -> list[str]:
+    return KafkaCluster(settings.kafka_client()).create_missing(settings.lanes, -1, dry_run=True)
+
+
+def _registry(settings: Settings) -> Check:
+    if settings.embedded_registry:
+        return Check("registry", True, "embedded")
+    try:
+        registry = ConfluentRegistry(settings.registry)
+        for topic in TOPICS:
+            registry.id_of(topic)
+    except UnknownSchema as error:
+        return Check("registry", False, f"the schema {error.schema_id} is not registered", "claimhub schemas register")
+    except RegistryUnavailable as error:
+        return Check("registry", False, str(error), "start it, or correct CLAIMHUB_REGISTRY")
+    return Check("registry", True, f"{len(TOPICS)} schemas registered, each compatible with those before it")
