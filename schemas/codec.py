@@ -84,7 +84,7 @@ class _Writer(NamedTuple):
 
 
 class Codec:
-    """Reads and writes the records of every topic. Compiled schemas are kept; not for two threads at once.
+    """Reads and writes the records of every topic. Compiled schemas are kept; threads may share one.
 
     `max_bytes` is the largest value that is decoded at all.
     """

@@ -160,6 +160,19 @@ def test_a_recursive_schema_is_compared_to_its_end() -> None:
     ]
 
 
+def test_a_pair_that_fails_inside_a_union_fails_again_outside_it() -> None:
+    """What another branch of the union makes good is still a fault elsewhere."""
+
+    def paper(namespace: str, *fields: Schema) -> Schema:
+        return {"type": "record", "name": "Paper", "namespace": namespace, "fields": list(fields)}
+
+    number, extra = {"name": "number", "type": "int"}, {"name": "extra", "type": "int"}
+    writer = _record([paper("old", number), "old.Paper"])
+    reader = _record([[paper("new", number, extra), paper("newer", number)], "new.Paper"])
+
+    assert [fault.path for fault in unreadable(writer, reader)] == ["$.b.extra"]
+
+
 PRIMITIVES = st.sampled_from(["null", "boolean", "int", "long", "float", "double", "string", "bytes"])
 ENUMS = st.sampled_from(
     [{"type": "enum", "name": "E", "symbols": list(symbols)} for symbols in ("AB", "BA", "ABC", "C")]
