@@ -6,16 +6,17 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, NoReturn
 
 import faust
-from connectors.registry import ConfluentRegistry, EmbeddedRegistry
+from faust.app.base import BootStrategy
 from faust.contrib.asgi import AsgiService
 
+from connectors.registry import ConfluentRegistry, EmbeddedRegistry
 from monitoring.health import Health, http_app, listen
 from monitoring.log import get_logger
 from monitoring.metrics import Dropped, Metrics
@@ -59,7 +60,7 @@ def open_settings_ledger(settings: Settings, owner: str) -> Ledger:
     return open_ledger(settings.ledger_url, password, owner)
 
 
-class _NoKafka(faust.App.BootStrategy):
+class _NoKafka(BootStrategy):
     """Faust runs services and agents here; records come through Intake, so its own Kafka client stays off."""
 
     enable_kafka = False
@@ -119,9 +120,16 @@ class Hub:
         app = _FaustApp("claimhub", broker="kafka://not-used", web_enabled=False, datadir=str(self.settings.data_dir))
         self._channel = app.channel(maxsize=256)
         http = http_app(self.metrics, self.health, version("claimhub"))
+        http_options = {
+            "fd": self._listening.fileno(),
+            "timeout_graceful_shutdown": 2,
+            "lifespan": "off",
+            "access_log": False,
+            "log_level": "warning",
+        }
 
         @app.agent(self._channel, concurrency=self.settings.commits_in_flight, name="lanes")
-        async def lanes(batches: AsyncIterator[Batch]) -> None:
+        async def lanes(batches: faust.StreamT[Batch]) -> None:
             async for batch in batches:
                 try:
                     await self._loop.run_in_executor(self._pool, self._run, batch)
@@ -138,13 +146,7 @@ class Hub:
             asgi_app = http
             host = self.settings.http_host
             port = self.settings.http_port
-            uvicorn_options = {
-                "fd": self._listening.fileno(),
-                "timeout_graceful_shutdown": 2,
-                "lifespan": "off",
-                "access_log": False,
-                "log_level": "warning",
-            }
+            uvicorn_options = http_options
 
         return app
 

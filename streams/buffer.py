@@ -2,7 +2,8 @@
 
 Kafka orders a claim's records within a topic only. After a pause the topics of a lane come in runs of thousands, and an
 invoice would often overtake its estimate and be parked for nothing. So a record is handed out once no topic of the lane
-can still deliver an older one: each has a younger record here, or has been read to its end (as in Kafka Streams, KIP-353).
+can still deliver an older one: each has a younger record here, or has been read to its end (as Kafka Streams does,
+KIP-353).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What the hub asks of a Kafka cluster beside its records: which topics there are, and where their logs begin and end."""
+"""What the hub asks of a Kafka cluster beside its records: which topics there are, where their logs begin and end."""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,8 +71,8 @@ class KafkaCluster:
         """See Cluster."""
         places = [TopicPartition(topic, partition) for partition in partitions for topic in topics]
         try:
-            start = self._offsets(places, OffsetSpec.earliest())
-            end = self._offsets(places, OffsetSpec.latest())
+            start = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+            end = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         except KafkaException as error:
             raise self._unavailable(error) from None
         return {place: (start[place], end[place]) for place in start}

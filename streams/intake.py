@@ -1,4 +1,4 @@
-"""Intake: one Kafka consumer in a thread of its own, a batch per lane, at most one in flight; positions from the ledger."""
+"""Intake: one Kafka consumer in its own thread; a batch per lane, at most one in flight; positions from the ledger."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ from sinks.relay import Relay, RelayLane
 from streams.cluster import Cluster, ClusterUnavailable, TopicsMissing
 from streams.exits import CannotGoOn, Exit
 from streams.lanes import Batch, Lane
-from streams.received import Received
+from streams.received import Received, from_kafka
 from streams.settings import Settings
 from streams.take import take_lanes
 
@@ -169,31 +169,26 @@ class Intake:
         if error is not None:
             self._on_error(error, message)
             return
-        lane = self._lanes.get(message.partition())
+        lane = self._lanes.get(message.partition())  # type: ignore[arg-type]  # a record has a partition
         if lane is None:
             return
-        topic, offset = message.topic(), message.offset()
-        if offset < lane.fetched[topic]:
-            return
-        lane.fetched[topic] = offset + 1
-        lane.buffer.add(
-            Received(topic, offset, message.key(), message.value(), message.headers() or [], message.timestamp()[1])
-        )
+        record = from_kafka(message)
+        if record.offset >= lane.fetched[record.topic]:
+            lane.fetched[record.topic] = record.offset + 1
+            lane.buffer.add(record)
 
     def _on_error(self, error: KafkaError, message: Message) -> None:
-        code, topic = error.code(), message.topic()
+        code, topic, partition, offset = error.code(), message.topic(), message.partition(), message.offset()
         if code == KafkaError._PARTITION_EOF:
-            lane = self._lanes.get(message.partition())
-            if lane is not None and message.offset() > lane.fetched[topic]:
-                lane.fetched[topic] = message.offset()
+            if topic is not None and partition in self._lanes and offset is not None:
+                fetched = self._lanes[partition].fetched
+                fetched[topic] = max(fetched[topic], offset)
         elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            self._leave(
-                Exit.LOG_LOST, f"{topic}/{message.partition()}: the log no longer holds our position ({error.str()})"
-            )
+            self._leave(Exit.LOG_LOST, f"{topic}/{partition}: the log no longer holds our position ({error.str()})")
         elif error.fatal():
             self._leave(Exit.KAFKA, f"the Kafka client cannot go on: {error.str()}")
         else:
-            log.warning("kafka", code=error.name(), topic=topic, partition=message.partition())
+            log.warning("kafka", code=error.name(), topic=topic, partition=partition)
 
     def _next_batch(self, lane: Lane) -> None:
         """Hand out the lane's next batch, if none is in flight. Consumer thread or pool thread."""

@@ -28,8 +28,8 @@ _policy = json.Decoder(PolicyFile).decode
 class Lane:
     """One lane under one token. A new token makes a new Lane; results for an old one are ignored.
 
-    `positions` are what the ledger has committed, `fetched` the next offsets to come from Kafka. `busy` while a batch is
-    in flight, `dead` once the lane is lost, `stopped` with the reason when it must not go on.
+    `positions` are what the ledger has committed, `fetched` the next offsets to come from Kafka. `busy` while a batch
+    is in flight, `dead` once the lane is lost, `stopped` with the reason when it must not go on.
     """
 
     def __init__(self, taken: TakenLane, lanes: int, relay: RelayLane) -> None:

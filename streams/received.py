@@ -1,10 +1,11 @@
 """A record as it came from Kafka, and what reading its envelope makes of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
+from confluent_kafka import Message
 
 from schemas.codec import Codec, Undecodable, UnknownSchema
 from schemas.partitioner import partition_for
@@ -14,10 +15,10 @@ from sinks.ledger.port import ParkedRow
 from streams.outcomes import Dead, Park
 from streams.rules.decision import Cause
 
-Headers = list[tuple[str, bytes | None]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 pack_headers = msgspec.msgpack.Encoder().encode
-unpack_headers = msgspec.msgpack.Decoder(Headers).decode
+unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 _LONGEST_KEY = 64
 _KEY_FIELD = {Key.CLAIM: "claim", Key.POLICY: "policy_number"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +34,18 @@ class Received(NamedTuple):
     value: bytes | None
     headers: Headers
     timestamp_ms: int
+
+
+def from_kafka(message: Message) -> Received:
+    """The record in a message that holds no error: such a message has a topic, an offset and bytes in its headers."""
+    return Received(
+        message.topic(),  # type: ignore[arg-type]
+        message.offset(),  # type: ignore[arg-type]
+        message.key(),
+        message.value(),
+        message.headers() or (),  # type: ignore[arg-type]
+        message.timestamp()[1],
+    )
 
 
 class Parsed(msgspec.Struct):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import fastavro
 import msgspec
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from connectors.registry import EmbeddedRegistry
 from schemas.codec import compiled
@@ -22,13 +22,14 @@ from sinks.ledger.open import open_ledger
 from sinks.ledger.port import JournalRow, Lane, LaneCommit, Ledger, OutboxRow, PaymentRow, StateRow
 from streams.bench.templates import CLAIM, Template, templates
 from streams.cluster import KafkaCluster
+from streams.received import Received, from_kafka
 
 _BATCH: Final = 5000
 _COMMITS: Final = 3
 _pack = msgspec.msgpack.Encoder().encode
 
 Fields = dict[str, Any]
-Decoded = tuple[str, int, int, bytes, bytes, Fields]
+Decoded = tuple[Received, Fields]
 
 
 class FloorLane:
@@ -50,7 +51,8 @@ class Rows:
         registry = EmbeddedRegistry()
         self._templates = templates()
         self._writers = {
-            topic: (b"\0" + registry.id_of(topic).to_bytes(4, "big"), compiled(avro_schema(topic))) for topic in OUTBOUND
+            topic: (b"\0" + registry.id_of(topic).to_bytes(4, "big"), compiled(avro_schema(topic)))
+            for topic in OUTBOUND
         }
 
     def commit_of(self, lane: FloorLane) -> LaneCommit:
@@ -62,7 +64,7 @@ class Rows:
         outbox: list[OutboxRow] = []
         states: dict[str, StateRow] = {}
         payments: dict[str, PaymentRow] = {}
-        for topic, offset, at_ms, headers, value, fields in records:
+        for (topic, offset, _, value, headers, at_ms), fields in records:
             after[topic] = offset + 1
             claim = fields["claim"]
             template = self._templates[topic, fields.get("version", 0)]
@@ -70,8 +72,8 @@ class Rows:
             lane.entry += 1
             journal.append(
                 JournalRow(
-                    topic, 1, no, offset, no, lane.entry, claim, ref, "done", template.rule, template.reason, at_ms, at_ms,
-                    template.inputs, headers, value,
+                    topic, 1, no, offset, no, lane.entry, claim, ref, "done", template.rule, template.reason, at_ms,
+                    at_ms, template.inputs, _pack(headers), value,
                 )
             )  # fmt: skip
             state = template.state.replace(CLAIM, claim)
@@ -134,23 +136,19 @@ def run(kafka: str, group: str, ledger: Ledger) -> None:
             "queued.max.messages.kbytes": 16_384,
         }
     )
-    consumer.assign([TopicPartition(t, no, offset) for no, lane in lanes.items() for t, offset in lane.positions.items()])
+    consumer.assign([TopicPartition(t, no, at) for no, lane in lanes.items() for t, at in lane.positions.items()])
     readers = {topic: compiled(avro_schema(topic)) for topic in INBOUND}
     pool, rows, room = ThreadPoolExecutor(_COMMITS), Rows(), threading.Event()
     while True:
         messages = consumer.consume(1000, 0.02) if sum(len(lane.records) for lane in lanes.values()) < 40_000 else []
         for message in messages:
             if message.error() is not None:
-                if message.error().code() == KafkaError._PARTITION_EOF:
-                    continue
                 raise SystemExit(f"floor: {message.error()}")
-            topic, value = message.topic(), message.value()
-            body = BytesIO(value)
+            record = from_kafka(message)
+            body = BytesIO(record.value or b"")
             body.seek(5)
-            fields = fastavro.schemaless_reader(body, readers[topic], None)
-            lanes[message.partition()].records.append(
-                (topic, message.offset(), message.timestamp()[1], _pack(message.headers() or []), value, fields)
-            )
+            fields: Any = fastavro.schemaless_reader(body, readers[record.topic], None)
+            lanes[message.partition() or 0].records.append((record, fields))
         idle = True
         for lane in lanes.values():
             if lane.commit is not None and lane.commit.done():

@@ -16,10 +16,10 @@ _QUIET_S: Final = 10.0
 
 
 class Latency(NamedTuple):
-    """Milliseconds at `rate` events a second, over `count` instructions."""
+    """Milliseconds at `rate` events a second, over `instructions` of them."""
 
     rate: int
-    count: int
+    instructions: int
     p50: float
     p99: float
     p999: float
@@ -91,4 +91,3 @@ def _at_the_end(cluster: KafkaCluster, lanes: int) -> Consumer:
     ends = cluster.bounds([_INSTRUCTIONS], range(lanes))
     consumer.assign([TopicPartition(_INSTRUCTIONS, lane, ends[_INSTRUCTIONS, lane][1]) for lane in range(lanes)])
     return consumer
-

@@ -65,7 +65,10 @@ def free_port() -> int:
 def running(arguments: list[str], environment: Mapping[str, str]) -> Iterator[psutil.Process]:
     """A program of ours, ended with SIGTERM when the context ends."""
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments], env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=sys.stderr
+        [sys.executable, "-m", *arguments],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
     )
     try:
         yield psutil.Process(process.pid)
@@ -125,7 +128,7 @@ def _unpublished(connection: Connection) -> int:
 
 def _cpu_s(process: psutil.Process) -> float:
     times = process.cpu_times()
-    return times.user + times.system + times.children_user + times.children_system
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def _database_cpu_s(connection: Connection) -> float:

@@ -1,4 +1,4 @@
-"""What the hub writes for each step of a bench claim, found by letting it decide one claim; the floor fills these in."""
+"""What the hub writes for each step of a bench claim, found by letting it decide one; the floor fills these in."""
 
 from typing import Any, Final
 
@@ -50,9 +50,7 @@ def templates() -> dict[tuple[str, int], Template]:
     made: dict[tuple[str, int], Template] = {}
     for step in range(STEPS):
         sent = record(0, step, 1_788_220_800_000 + step)
-        received = Received(
-            sent.topic, step, sent.key.encode(), codec.encode(sent.topic, sent.record), [], sent.at_ms
-        )
+        received = Received(sent.topic, step, sent.key.encode(), codec.encode(sent.topic, sent.record), [], sent.at_ms)
         parsed = Parser(codec, 0, 1, {sent.topic: 1}, state.known).parse(received)
         effects = Decider(state, Lookup(known), codec.encode, 1).decide([parsed])
         if len(effects.journal) != 1 or effects.dead or effects.parked:

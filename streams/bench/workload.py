@@ -1,4 +1,4 @@
-"""The records of the bench: motor claims of eight records each, spread so that a batch holds mostly different claims."""
+"""The records of the bench: motor claims of eight records, spread so that a batch holds mostly different claims."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -141,16 +141,15 @@ def _finding(claim: str, number: int, at_ms: int) -> tuple[str, Record]:
 
 
 def _estimate(claim: str, number: int, at_ms: int) -> tuple[str, Record]:
-    return _estimate_version(claim, 1, at_ms, ((Bucket.PARTS, 800_000), (Bucket.LABOUR, 300_000), (Bucket.PAINT, 100_000)))
+    return _estimate_version(claim, 1, at_ms, parts_minor=800_000)
 
 
 def _supplement(claim: str, number: int, at_ms: int) -> tuple[str, Record]:
-    return _estimate_version(claim, 2, at_ms, ((Bucket.PARTS, 860_000), (Bucket.LABOUR, 300_000), (Bucket.PAINT, 100_000)))
+    return _estimate_version(claim, 2, at_ms, parts_minor=860_000)
 
 
-def _estimate_version(
-    claim: str, version: int, at_ms: int, lines: tuple[tuple[Bucket, int], ...]
-) -> tuple[str, Record]:
+def _estimate_version(claim: str, version: int, at_ms: int, *, parts_minor: int) -> tuple[str, Record]:
+    lines = ((Bucket.PARTS, parts_minor), (Bucket.LABOUR, 300_000), (Bucket.PAINT, 100_000))
     return "repair.estimate.v1", Estimate(
         claim=claim,
         shop="shop-017",
