@@ -5,9 +5,10 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from sinks.ledger.open import SQLITE, make_engine, parse_url
+from sinks.ledger.open import SQLITE, first_line, make_engine, named, parse_url
 from sinks.ledger.port import LedgerUnavailable
 
 # Any fixed number: it keeps two migrations of one PostgreSQL database from running side by side.
@@ -32,10 +33,13 @@ def migrate(url: str, password: str | None = None) -> None:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except DBAPIError as error:
-        where = parsed.render_as_string(hide_password=True)
+    except CommandError:
         raise LedgerUnavailable(
-            f"{where} cannot be migrated: {str(error.orig).strip()}. Mend that, then run: claimhub migrate"
+            f"{named(parsed)} has tables of a version this claimhub does not know. Use the one that made it, or a newer"
+        ) from None
+    except DBAPIError as error:
+        raise LedgerUnavailable(
+            f"{named(parsed)} cannot be migrated: {first_line(error)}. Mend that, then run: claimhub migrate"
         ) from None
     finally:
         engine.dispose()

@@ -3,36 +3,54 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from sinks.ledger.port import Ledger, LedgerUnavailable
 from sinks.ledger.postgres import PostgresLedger
 from sinks.ledger.sqlite import SqliteLedger
+from sinks.ledger.tables import VERSION
 
 POSTGRES, SQLITE = "postgresql", "sqlite"
 
 
 def open_ledger(url: str, password: str | None = None, owner: str = "claimhub") -> Ledger:
-    """Open a migrated ledger. `owner` names this process in the database: ASCII, 63 characters at most.
+    """Open a migrated ledger. `owner` names this process in the database: unique, ASCII, 63 characters at most.
 
-    Raises LedgerUnavailable when there is no such database or it has no tables yet; the text holds no password.
+    Raises LedgerUnavailable as `read_engine` does.
     """
+    read_engine(url, password).dispose()
     parsed = parse_url(url)
     if parsed.drivername == SQLITE:
-        return SqliteLedger(_existing_file(parsed))
+        return SqliteLedger(Path(parsed.database or ""))
     return PostgresLedger(url, password, owner)
 
 
 def read_engine(url: str, password: str | None = None) -> Engine:
     """A SQLAlchemy engine over the same database, for reports and an operator's few writes, never for batches.
 
-    Connecting may raise sqlalchemy.exc.OperationalError. Raises LedgerUnavailable for a SQLite file that is not there.
+    Raises LedgerUnavailable when the database cannot be reached or its tables are not of this version; the text says
+    what to do and holds no password.
     """
     parsed = parse_url(url)
-    if parsed.drivername == SQLITE:
-        _existing_file(parsed)
-    return make_engine(parsed, password)
+    where = named(parsed)
+    if parsed.drivername == SQLITE and not Path(parsed.database or "").is_file():
+        raise LedgerUnavailable(f"the ledger file {parsed.database} does not exist. Run: claimhub migrate")
+    engine = make_engine(parsed, password)
+    try:
+        with engine.connect() as connection:
+            known = inspect(connection).has_table("alembic_version")
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if known else None
+    except DBAPIError as error:
+        engine.dispose()
+        raise LedgerUnavailable(
+            f"the ledger {where} cannot be reached: {first_line(error)}. "
+            "Start it, or correct CLAIMHUB_LEDGER and CLAIMHUB_LEDGER_PASSWORD"
+        ) from None
+    if found != VERSION:
+        engine.dispose()
+        raise LedgerUnavailable(f"the tables of the ledger {where} are not of version {VERSION}. Run: claimhub migrate")
+    return engine
 
 
 def make_engine(url: URL, password: str | None, begin: str = "BEGIN") -> Engine:
@@ -72,8 +90,11 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
-def _existing_file(url: URL) -> Path:
-    file = Path(url.database or "")
-    if not file.is_file():
-        raise LedgerUnavailable(f"the ledger file {file} does not exist. Run: claimhub migrate")
-    return file
+def named(url: URL) -> str:
+    """The URL as a message may show it."""
+    return url.difference_update_query(["password"]).render_as_string(hide_password=True)
+
+
+def first_line(error: DBAPIError) -> str:
+    """The driver's words without what follows the first line: a DETAIL may quote values."""
+    return str(error.orig).partition("\n")[0]

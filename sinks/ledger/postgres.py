@@ -22,7 +22,7 @@ from sinks.ledger.port import (
     TopicChanged,
     TopicIdentity,
 )
-from sinks.ledger.tables import VERSION, dead_letters, journal, outbox, parked
+from sinks.ledger.tables import dead_letters, journal, outbox, parked
 
 # A frozen process must not hold a lane's row for long; a dead network must not hold a process for long.
 _CONNECT: Final[Mapping[str, Any]] = {
@@ -126,10 +126,7 @@ class PostgresLedger:
     """The Ledger of `port.py` in PostgreSQL. Each thread has a connection of its own, named after the owner."""
 
     def __init__(self, url: str, password: str | None, owner: str) -> None:
-        """`owner` finds this process's sessions when it is frozen: unique, ASCII, 63 characters at most.
-
-        Raises LedgerUnavailable when the database cannot be reached or its tables are not of this version.
-        """
+        """`owner` finds this process's sessions when it is frozen: unique, ASCII, 63 characters at most."""
         if len(owner) > 63 or not (owner.isascii() and owner.isprintable()):
             raise ValueError("the owner's name must be printable ASCII of 63 characters at most")
         self._url, self._password, self._owner = url, password, owner
@@ -137,7 +134,6 @@ class PostgresLedger:
         self._connections: set[Connection] = set()
         self._guard = threading.Lock()
         self._closed = False
-        self._check_version()
 
     def prepare(
         self,
@@ -250,14 +246,6 @@ class PostgresLedger:
             connections, self._connections = self._connections, set()
         for connection in connections:
             connection.close()
-
-    def _check_version(self) -> None:
-        with self._connection("opening the ledger") as connection:
-            (table,) = connection.execute("SELECT to_regclass('alembic_version')").fetchone() or (None,)
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
-        if found != (VERSION,):
-            self.close()
-            raise LedgerUnavailable(f"the ledger's tables are not of version {VERSION}. Run: claimhub migrate")
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[Cursor]:

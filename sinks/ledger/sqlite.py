@@ -24,7 +24,7 @@ from sinks.ledger.port import (
     TopicChanged,
     TopicIdentity,
 )
-from sinks.ledger.tables import VERSION, claims, dead_letters, journal, outbox, parked, payments, policies
+from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, payments, policies
 
 _WAIT_MS: Final = 5000
 
@@ -66,6 +66,7 @@ def _select(table: Table) -> str:
 
 _CLAIMS: Final = _upsert(claims, ("lane", "version", "stage", "at_ms", "state"))
 _POLICIES: Final = _upsert(policies, ("lane", "version", "plate", "at_ms", "state"))
+_JOURNAL, _PARKED, _DEAD, _OUTBOX = (_insert(table) for table in (journal, parked, dead_letters, outbox))
 # What was approved never changes: only the state moves.
 _PAYMENTS: Final = _upsert(payments, ("state", "cause", "at_ms"))
 
@@ -74,17 +75,11 @@ class SqliteLedger:
     """The Ledger of `port.py` in a SQLite file. One connection behind one lock; other processes are waited for."""
 
     def __init__(self, file: Path) -> None:
-        """Raises LedgerUnavailable when the file is no migrated ledger."""
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(file, timeout=_WAIT_MS / 1000, isolation_level=None, check_same_thread=False)
-        with self._locked(f"opening the ledger {file}") as connection:
+        with self._locked("opening the ledger") as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk: it may be money
-            known = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone()
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
-        if found != (VERSION,):
-            self._connection.close()
-            raise LedgerUnavailable(f"the tables in {file} are not of version {VERSION}. Run: claimhub migrate")
 
     def prepare(
         self,
@@ -137,13 +132,13 @@ class SqliteLedger:
             _fence(connection, commit)
             if connection.executemany(_PARKED_GONE, commit.parked_gone).rowcount not in (-1, len(commit.parked_gone)):
                 raise LedgerRefused(f"lane {commit.lane} releases records that are not parked", "parked")
-            connection.executemany(_insert(journal), commit.journal)
-            connection.executemany(_insert(parked), commit.parked)
-            connection.executemany(_insert(dead_letters), commit.dead)
+            connection.executemany(_JOURNAL, commit.journal)
+            connection.executemany(_PARKED, commit.parked)
+            connection.executemany(_DEAD, commit.dead)
             connection.executemany(_CLAIMS, commit.claims)
             connection.executemany(_POLICIES, commit.policies)
             connection.executemany(_PAYMENTS, commit.payments)
-            connection.executemany(_insert(outbox), commit.outbox)
+            connection.executemany(_OUTBOX, commit.outbox)
 
     def published(self, lanes: Sequence[int]) -> dict[int, Published]:
         wanted = (json.dumps(list(lanes)),)
