@@ -29,7 +29,6 @@ class _Payment(msgspec.Struct):
 
 
 class _Approval(msgspec.Struct):
-    settlement_version: int
     role: str
     person: str
 
@@ -123,17 +122,17 @@ def sums_agree(connection: Connection) -> Iterator[str]:
 
 
 def two_people(connection: Connection) -> Iterator[str]:
-    """Nobody both proposed and approved a payment, or holds two roles on one settlement version."""
+    """Nobody both proposed and approved a payment, or holds two roles on a claim's settlement."""
     p = payments.c
     for claim, id_ in connection.execute(select(p.claim, p.id).where(p.proposed_by == p.approved_by)):
         yield f"claim {claim} payment {id_}: proposed and approved by the same"
     for claim, money in _claims(connection):
-        roles: dict[tuple[int, str], set[str]] = defaultdict(set)
+        roles: dict[str, set[str]] = defaultdict(set)
         for approval in money.approvals:
-            roles[approval.settlement_version, approval.person].add(approval.role)
-        for (version, _), held in roles.items():
+            roles[approval.person].add(approval.role)
+        for held in roles.values():
             if len(held) > 1:
-                yield f"claim {claim} settlement {version}: one person as {' and '.join(sorted(held))}"
+                yield f"claim {claim}: one person as {' and '.join(sorted(held))}"
 
 
 def payments_as_claimed(connection: Connection) -> Iterator[str]:
