@@ -14,7 +14,6 @@ from sqlalchemy import Engine
 
 from monitoring.log import configure_logging
 from schemas.codec import Codec
-from schemas.topics import TOPICS
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import read_engine
 from streams.app import Hub, Leave, leave_at_once, open_registry
@@ -126,7 +125,6 @@ async def play_in_hub(settings: Settings, cluster: Cluster, screen: Screen, leav
 
     Raises NotSent, NotDone naming what did not happen.
     """
-    cluster.identities(tuple(TOPICS))  # on an embedded broker this makes the topics
     engine = read_engine(settings.ledger_url)
     player = Player(settings, cluster.options, engine, screen)
     hub = Hub(settings, cluster, leave)

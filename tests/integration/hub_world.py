@@ -1,0 +1,60 @@
+"""A real Kafka and PostgreSQL made ready for a hub: fresh topics, a migrated ledger, settings that name both."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from schemas.topics import TOPICS
+from sinks.ledger.migrate import migrate
+from streams.settings import Settings
+
+LANES: Final = 4
+# Records keep their story's times, whatever the clock of this machine says.
+TIMELESS: Final = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(2**62)}
+
+_LIMIT_S: Final = 30.0
+
+
+def hub_settings(kafka: str, postgres: str, folder: Path) -> Settings:
+    """Settings of a hub on these services, in a consumer group of its own; the ledger is migrated."""
+    migrate(postgres)
+    return Settings(
+        kafka=kafka, ledger=postgres, data_dir=folder, lanes=LANES, group=f"test-{uuid4().hex}", http_port=0
+    )
+
+
+@contextmanager
+def fresh_topics(kafka: str) -> Iterator[None]:
+    """All topics of the hub, empty; they are taken away again."""
+    admin = AdminClient({"bootstrap.servers": kafka})
+    _delete(admin)
+    _create(admin)
+    yield
+    _delete(admin)
+
+
+def _delete(admin: AdminClient) -> None:
+    there = sorted(admin.list_topics(timeout=10).topics.keys() & TOPICS.keys())
+    for future in admin.delete_topics(there).values() if there else ():
+        future.result(_LIMIT_S)
+
+
+def _create(admin: AdminClient) -> None:
+    """A topic just deleted may still be in the way for a moment."""
+    missing, end = set(TOPICS), time.monotonic() + _LIMIT_S
+    while missing:
+        futures = admin.create_topics([NewTopic(topic, LANES, 1, config=TIMELESS) for topic in missing])
+        for topic, future in futures.items():
+            try:
+                future.result(_LIMIT_S)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS or time.monotonic() > end:
+                    raise
+            else:
+                missing.discard(topic)

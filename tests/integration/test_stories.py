@@ -1,0 +1,67 @@
+"""The demo's stories on a real Kafka and a real PostgreSQL."""
+
+from io import StringIO
+from pathlib import Path
+from typing import NoReturn, cast
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from rich.console import Console
+
+from sinks.ledger.migrate import migrate
+from streams.cluster import EmbeddedCluster, KafkaCluster
+from streams.demo.finance import INSTRUCTIONS
+from streams.demo.play import play_in_hub
+from streams.demo.screen import PlainLines
+from streams.exits import Exit
+from streams.settings import Settings
+from tests.integration.hub_world import LANES, fresh_topics, hub_settings
+
+
+async def test_the_stories_end_alike_on_kafka_and_postgres_and_on_the_embedded_parts(
+    kafka_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """Two claims are paid once each, the third waits for an estimate; both ledgers keep every promise and have the
+    same hash, and the instructions' topic holds exactly what the ledger says."""
+    with fresh_topics(kafka_url):
+        real = hub_settings(kafka_url, postgres_url, tmp_path)
+        report = await play_in_hub(real, KafkaCluster(real.kafka_client()), _nowhere(), _leave)
+        instructions = _instruction_ids(kafka_url)
+    small = Settings(data_dir=tmp_path, http_port=0)
+    migrate(small.ledger_url)
+    embedded = await play_in_hub(small, EmbeddedCluster(), _nowhere(), _leave)
+
+    assert [(end.claim, end.stage, end.paid_minor, end.released) for end in report.claims] == [
+        ("C26-0001", "paid", 2_680_00, 0),
+        ("C26-0002", "paid", 62_500_00, 0),
+        ("C26-0021", "assessing", 0, 2),
+    ]
+    assert sorted(instructions) == sorted(payment.instruction_id for payment in report.payments)
+    assert [payment.acknowledged for payment in report.payments] == [("RCVD", "ACSC"), ("RCVD", "ACSC")]
+    assert [letter.code for letter in report.dead_letters] == ["not-framed"]
+    assert [(record.subject, record.until) for record in report.parked] == [("C26-0021", ["repair.estimate.v1"])]
+    assert [check for check in report.verify.checks if not check.ok] == []
+    assert report == embedded
+
+
+def _nowhere() -> PlainLines:
+    return PlainLines(Console(file=StringIO()))
+
+
+def _leave(code: Exit, reason: str) -> NoReturn:
+    raise AssertionError(f"the hub left ({code.name}): {reason}")
+
+
+def _instruction_ids(kafka: str) -> list[str]:
+    """The id of every record on the instructions' topic."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "auditor", "enable.partition.eof": True})
+    consumer.assign([TopicPartition(INSTRUCTIONS, number, OFFSET_BEGINNING) for number in range(LANES)])
+    ids, ended = [], 0
+    while ended < LANES:
+        for message in consumer.consume(100, 1.0):
+            if message.error() is not None:
+                ended += 1
+            else:
+                headers = dict(cast(list[tuple[str, bytes]], message.headers()))
+                ids.append(headers["instruction_id"].decode())
+    consumer.close()
+    return ids
