@@ -140,7 +140,7 @@ def _case(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms) -> 
 
 def _cover_in_words(cover: CoverAmount, currency: str) -> str:
     def money(exact: str) -> str:
-        return format_minor(round_half_away(Fraction(exact)), currency)
+        return format_minor(round_half_away(Fraction(exact) if "/" in exact else int(exact)), currency)
 
     changes = [f"{step.step} leaves {money(step.after)}" for step in cover.steps if step.before != step.after]
     paid = format_minor(cover.amount_minor, currency)

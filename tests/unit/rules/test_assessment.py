@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from schemas.records import Bucket, EstimateLine
 from streams.rules.assessment import LineDiff, bucket_totals, line_diff, match
 from streams.rules.claim import KeptLine, Outcome, TaskKind
-from tests.claims import LOSS_MS, OWN, THIRD, decision, estimate, invoice, notice, policy
+from tests.claims import LOSS_MS, OWN, THIRD, decision, estimate, finding, invoice, notice, policy
 from tests.unit.rules.hub import Hub
 
 PARTS, LABOUR = Bucket.PARTS, Bucket.LABOUR
@@ -96,6 +96,7 @@ def test_a_supplement_waits_for_its_estimate() -> None:
     [
         (estimate(currency="USD"), "wrong-currency"),
         (invoice(currency="JPY"), "wrong-currency"),
+        (finding(currency="USD"), "wrong-currency"),
         (estimate(shop="shop-02", version=2), "other-shop"),
         (invoice(shop="shop-02"), "other-shop"),
         (estimate({"parts": 1}), "version-conflict"),

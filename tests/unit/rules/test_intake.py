@@ -16,6 +16,7 @@ from tests.claims import (
     OWN_DAMAGE,
     POLICY,
     THIRD,
+    document,
     estimate,
     invoice,
     notice,
@@ -163,3 +164,12 @@ def test_the_policy_s_covers_are_what_counts() -> None:
 
     assert [task.about for task in hub.claim.open_tasks] == [THIRD]
     assert [dead.code for dead in hub.dead] == ["not-covered"]
+
+
+def test_each_notice_goes_out_once_and_a_document_is_noted_once() -> None:
+    """A corrected notice tells the customer nothing new; the same document twice is one document."""
+    hub = Hub().play(policy(), notice(), document(), notice(estimated_loss_minor=1), document())
+
+    assert hub.claim.notices == ("received", "registered")
+    assert len(hub.sent("customer.notice.v1")) == 2
+    assert hub.claim.documents == ("DOC-1",)

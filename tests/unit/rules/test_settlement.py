@@ -131,6 +131,14 @@ def test_what_compulsory_paid_in_the_case_overrides_what_it_would_pay() -> None:
     assert settle(read_case(case)).covers[1].amount_minor == round(3_218_383 * 7 / 10)
 
 
+def test_compulsory_motor_pays_first_wherever_it_stands() -> None:
+    """The order of the covers changes no amount."""
+    case = WORKED["third party, share 70"][0]
+    turned = settle(read_case(case | {"covers": case["covers"][::-1]}))
+
+    assert [cover.amount_minor for cover in turned.covers] == [852_868, 2_000_000]
+
+
 def test_compulsory_limits_are_those_at_the_loss() -> None:
     """A loss before 2020-09-19 in China has the older limits, one on it the newer."""
     case = {"covers": [{"cover": "compulsory-motor"}], "losses": {"compulsory-motor": {"death-disability": 10**9}}}
