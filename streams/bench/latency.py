@@ -1,6 +1,7 @@
 """Latency at a steady rate: from the record that decides a claim to its instruction in a read-committed consumer."""
 
 import statistics
+import threading
 import time
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +11,7 @@ from schemas.codec import Codec
 from schemas.partitioner import partition_for
 from streams.bench.workload import DECIDING_TOPIC, STEPS, Sent, claims
 from streams.cluster import KafkaCluster
+from streams.received import from_kafka
 
 _INSTRUCTIONS: Final = "finance.payment-instruction.v1"
 _QUIET_S: Final = 10.0
@@ -44,39 +46,48 @@ def produce(producer: Producer, codec: Codec, lanes: int, sent: Sent, event_id: 
 
 
 def measure(cluster: KafkaCluster, codec: Codec, lanes: int, *, rate: int, seconds: int, first_claim: int) -> Latency:
-    """Send whole claims at `rate` events a second for a hub that is running and idle, and time their instructions."""
-    consumer = _at_the_end(cluster, lanes)
-    producer = Producer({**cluster.options, "linger.ms": 0})
+    """Send whole claims at `rate` events a second to a hub that is running and idle, and time their instructions."""
     count = rate * seconds // STEPS
-    sent_at: dict[str, float] = {}
-    took_ms: list[float] = []
+    finance = _Finance(_at_the_end(cluster, lanes), count)
+    finance.start()
+    producer = Producer({**cluster.options, "linger.ms": 0})
+    sent_at: dict[bytes, float] = {}
     started = time.perf_counter()
     for number, sent in enumerate(claims(count, first_claim, spread=max(1, rate // STEPS))):
+        while (ahead_s := started + number / rate - time.perf_counter()) > 0:
+            producer.poll(ahead_s)
         event_id = f"latency-{first_claim}-{number}"
-        while (now := time.perf_counter()) < started + number / rate:
-            _collect(consumer, sent_at, took_ms, min(0.001, started + number / rate - now))
         if sent.topic == DECIDING_TOPIC:
-            sent_at[f"bench {event_id}"] = time.perf_counter()
+            sent_at[f"bench {event_id}".encode()] = time.perf_counter()
         produce(producer, codec, lanes, sent, event_id)
-        producer.poll(0)
     producer.flush(10)
-    quiet = time.perf_counter()
-    while sent_at and time.perf_counter() - quiet < _QUIET_S:
-        _collect(consumer, sent_at, took_ms, 0.05)
-    consumer.close()
-    if sent_at:
-        raise RuntimeError(f"{len(sent_at)} of {count} instructions did not come within {_QUIET_S} s")
+    finance.join(_QUIET_S)
+    received_at = finance.received_at
+    missing = sent_at.keys() - received_at.keys()
+    if missing:
+        raise RuntimeError(f"{len(missing)} of {count} instructions did not come within {_QUIET_S} s")
+    took_ms = [(received_at[cause] - began) * 1000 for cause, began in sent_at.items()]
     cuts = statistics.quantiles(took_ms, n=1000, method="inclusive")
     return Latency(rate, len(took_ms), cuts[499], cuts[989], cuts[998])
 
 
-def _collect(consumer: Consumer, sent_at: dict[str, float], took_ms: list[float], timeout_s: float) -> None:
-    for message in consumer.consume(500, timeout_s):
-        if message.error() is None:
-            cause = dict(message.headers() or [])["causationid"]
-            began = sent_at.pop(cause.decode() if isinstance(cause, bytes) else "", None)
-            if began is not None:
-                took_ms.append((time.perf_counter() - began) * 1000)
+class _Finance(threading.Thread):
+    """Receives instructions until there are `count`; when each came, by the event that caused it."""
+
+    def __init__(self, consumer: Consumer, count: int) -> None:
+        super().__init__(name="finance", daemon=True)
+        self._consumer = consumer
+        self._count = count
+        self.received_at: dict[bytes, float] = {}
+
+    def run(self) -> None:
+        """Consume; ends with the last instruction, or with the process."""
+        while len(self.received_at) < self._count:
+            for message in self._consumer.consume(500, 0.005):
+                if message.error() is None:
+                    cause = dict(from_kafka(message).headers)["causationid"] or b""
+                    self.received_at.setdefault(cause, time.perf_counter())
+        self._consumer.close()
 
 
 def _at_the_end(cluster: KafkaCluster, lanes: int) -> Consumer:
