@@ -1,6 +1,5 @@
 """Sends records to Kafka, each to the partition of its key, and waits until every one is delivered."""
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -51,8 +50,15 @@ def deliver(options: ClientOptions, records: Sequence[Outgoing]) -> list[Deliver
     Raises Unavailable when Kafka does not answer, lacks a topic, or does not take all of them: sending them again is
     then the right thing, since their ids are the same.
     """
-    client = {**options, "acks": "all", "enable.idempotence": True, "message.timeout.ms": int(_DELIVERY_S * 1000)}
-    producer = Producer(client, logger=_silent())
+    producer = Producer(
+        {
+            **options,
+            "acks": "all",
+            "enable.idempotence": True,
+            "message.timeout.ms": int(_DELIVERY_S * 1000),
+            "log_level": 0,  # what matters is raised
+        }
+    )
     counts = _partition_counts(producer, {record.topic for record in records}, str(options["bootstrap.servers"]))
     reports = _Reports()
     for number, record in enumerate(records):
@@ -141,10 +147,3 @@ def _partition_counts(producer: Producer, topics: set[str], address: str) -> Map
     if missing:
         raise Unavailable(f"Kafka at {address} has no topic {', '.join(missing)}. Run: claimhub topics apply")
     return {topic: len(known[topic].partitions) for topic in topics}
-
-
-def _silent() -> logging.Logger:
-    """The client's own words about connections stay out of a command's output; what matters is raised."""
-    logger = logging.Logger("claimhub.deliver")
-    logger.addHandler(logging.NullHandler())
-    return logger

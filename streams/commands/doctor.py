@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +11,12 @@ from msgspec import Struct
 from connectors.registry import ConfluentRegistry
 from schemas.codec import RegistryUnavailable, UnknownSchema
 from schemas.topics import TOPICS
-from sinks.ledger.open import open_ledger
-from sinks.ledger.port import LedgerUnavailable
+from sinks.ledger.open import SQLITE, open_ledger
+from sinks.ledger.port import LedgerUnavailable, TopicIdentity
 from streams.cluster import ClusterUnavailable, KafkaCluster
 from streams.commands import show
 from streams.commands.broker import address_file
-from streams.commands.ledger import password, shown_url
+from streams.commands.ledger import open_connection, password, shown_url
 from streams.commands.topics import mismatched
 from streams.settings import Settings, SettingsError, load_settings
 
@@ -41,8 +40,15 @@ def read_checks() -> list[Check]:
         settings = load_settings()
     except SettingsError as error:
         return [*checks, Check("settings", False, str(error), "correct the setting; see: claimhub config show")]
-    look: tuple[Callable[[Settings], Check], ...] = (_data_dir, _disk, _ledger, _kafka, _topics, _registry)
-    return [*checks, Check("settings", True, "all known and valid"), *(check(settings) for check in look)]
+    return [
+        *checks,
+        Check("settings", True, "all known and valid"),
+        _data_dir(settings),
+        _disk(settings),
+        _ledger(settings),
+        *_kafka(settings),
+        _registry(settings),
+    ]
 
 
 def show_checks(checks: list[Check]) -> None:
@@ -80,30 +86,40 @@ def _ledger(settings: Settings) -> Check:
     try:
         open_ledger(settings.ledger_url, password(settings)).close()
     except LedgerUnavailable as error:
-        return Check("ledger", False, str(error), "claimhub migrate")
+        return Check("ledger", False, str(error), _ledger_mend(settings))
     return Check("ledger", True, f"{shown_url(settings)}, its tables are of this version")
 
 
-def _kafka(settings: Settings) -> Check:
+def _ledger_mend(settings: Settings) -> str:
+    """What a ledger that cannot be opened needs: tables, when its database answers."""
+    if not settings.ledger_url.startswith(SQLITE):
+        try:
+            with open_connection(settings):
+                pass
+        except LedgerUnavailable:
+            return "claimhub stack up, or correct CLAIMHUB_LEDGER"
+    return "claimhub migrate"
+
+
+def _kafka(settings: Settings) -> list[Check]:
+    """The broker, and its topics."""
     if settings.embedded_kafka:
         running = address_file(settings)
         where = f"runs at {running.read_text()}" if running.exists() else "starts with: claimhub up"
-        return Check("kafka", True, f"embedded, {where}")
+        return [Check("kafka", True, f"embedded, {where}"), Check("topics", True, "the embedded broker makes them")]
+    cluster = KafkaCluster(settings.kafka_client())
     try:
-        _missing_topics(settings)
+        missing = cluster.create_missing(settings.lanes, -1, dry_run=True)
+        there = cluster.identities([name for name in TOPICS if name not in missing])
     except ClusterUnavailable as error:
-        return Check("kafka", False, str(error), "claimhub stack up, or correct CLAIMHUB_KAFKA")
-    return Check("kafka", True, settings.kafka)
+        return [
+            Check("kafka", False, str(error), "claimhub stack up, or correct CLAIMHUB_KAFKA"),
+            Check("topics", False, "not seen, since Kafka does not answer", "claimhub topics apply, then"),
+        ]
+    return [Check("kafka", True, settings.kafka), _topics(settings, missing, there)]
 
 
-def _topics(settings: Settings) -> Check:
-    if settings.embedded_kafka:
-        return Check("topics", True, "the embedded broker makes them")
-    try:
-        missing = _missing_topics(settings)
-        there = KafkaCluster(settings.kafka_client()).identities([name for name in TOPICS if name not in missing])
-    except ClusterUnavailable:
-        return Check("topics", False, "cannot be seen while Kafka does not answer", "claimhub topics apply, then")
+def _topics(settings: Settings, missing: list[str], there: list[TopicIdentity]) -> Check:
     if missing:
         return Check("topics", False, f"Kafka has no topic {', '.join(missing)}", "claimhub topics apply")
     wrong = mismatched(there, settings.lanes)
@@ -113,10 +129,6 @@ def _topics(settings: Settings) -> Check:
         mend = "set CLAIMHUB_LANES to the topics' count; see: claimhub topics apply --dry-run"
         return Check("topics", False, found, mend)
     return Check("topics", True, f"{len(there)} with {settings.lanes} partitions each")
-
-
-def _missing_topics(settings: Settings) -> list[str]:
-    return KafkaCluster(settings.kafka_client()).create_missing(settings.lanes, -1, dry_run=True)
 
 
 def _registry(settings: Settings) -> Check:

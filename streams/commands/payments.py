@@ -1,5 +1,8 @@
 """`claimhub payments`: every payment attempt as it stands."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
@@ -47,7 +50,8 @@ def read_payments(connection: Connection, claim: str | None = None) -> list[Paym
     ).order_by(c.at_ms, c.claim, c.settlement_version, c.attempt)
     if claim is not None:
         query = query.where(c.claim == claim)
-    return [PaymentAttempt(*values, show.time(at_ms)) for *values, at_ms in connection.execute(query)]
+    rows: Iterable[tuple[Any, ...]] = map(tuple, connection.execute(query))
+    return [PaymentAttempt(*(*row[:-1], show.time(row[-1]))) for row in rows]
 
 
 def show_payments(attempts: list[PaymentAttempt]) -> None:

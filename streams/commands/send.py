@@ -19,6 +19,9 @@ from streams.settings import Settings
 
 SOURCE: Final = "claimhub-send"
 KEY_FIELDS: Final = {Key.CLAIM: "claim", Key.POLICY: "policy_number"}
+EXAMPLE_FIELDS: Final = {"key", "record", "why"}
+"""The fields of an example in `schemas/examples`; `why` says what is wrong with one that must fail."""
+
 OWN_TIMES: Final = ("at_ms", "notified_at_ms", "received_at_ms", "issued_at_ms", "found_at_ms", "decided_at_ms")
 """The field that tells when a record came to be: every inbound record has one of these."""
 
@@ -75,7 +78,7 @@ def encoded(codec: Codec, topic: str, key: str, record: Record) -> Outgoing:
 
 def _read_row(topic: str, row: Row) -> tuple[str, Record]:
     value, given = row.value, None
-    if isinstance(value, dict) and value.keys() == {"key", "record"}:
+    if isinstance(value, dict) and {"key", "record"} <= value.keys() <= EXAMPLE_FIELDS:
         given, value = value["key"], value["record"]
     record = _converted(topic, row.where, value)
     field = KEY_FIELDS[TOPICS[topic].key]
