@@ -234,18 +234,17 @@ def _known(connection: Connection, causes: set[str]) -> set[str]:
     known: set[str] = set()
     for log, refs in groupby(sorted(causes), key=lambda ref: ref.rpartition("/")[0]):
         topic, *numbers = log.rsplit("/", 2)
-        offsets = [ref.rpartition("/")[2] for ref in refs]
+        offsets = {ref.rpartition("/")[2] for ref in refs}
         if len(numbers) != 2 or not all(number.isdecimal() for number in (*numbers, *offsets)):
             continue
+        generation, partition = map(int, numbers)
+        sought = set(map(int, offsets))
         for table in _ENDS:
             c = table.c
-            found = select(c.offset).where(
-                c.topic == topic,
-                c.generation == int(numbers[0]),
-                c.partition == int(numbers[1]),
-                c.offset.in_([int(offset) for offset in offsets]),
-            )
-            known.update(f"{log}/{offset}" for (offset,) in connection.execute(found))
+            here = and_(c.topic == topic, c.generation == generation, c.partition == partition, c.offset.in_(sought))
+            found = set(connection.execute(select(c.offset).where(here)).scalars()) if sought else set()
+            known.update(f"{log}/{offset}" for offset in found)
+            sought -= found
     return known
 
 
