@@ -28,7 +28,7 @@ from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, Published
 from sinks.read_back import LogReader, LogUnreadable
 
 PAGE: Final = 2000
-QUEUED: Final = 20_000  # records in the producer above which no further page is read
+QUEUED: Final = 50_000  # records in the producer above which no further page is read
 MARK_S: Final = 0.1
 AGAIN_S: Final = 0.3  # wait after a failure of the ledger, the log or a delivery
 IDLE_S: Final = 0.1
@@ -171,7 +171,7 @@ class Relay:
             except LogUnreadable as error:
                 log.warning("log unreadable, trying again", lane=lane.lane, error=str(error))
                 self._retry_later(lane)
-            except LedgerUnavailable:
+            except (LedgerUnavailable, KafkaException):
                 self._retry_later(lane)
                 raise
             finally:

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError
 
 from sinks.deliveries import Place
 from sinks.ledger.port import Published
+from sinks.relay import PAGE
 from tests.embedded_kafka import PRODUCE, EmbeddedKafka
 from tests.relay_world import RelayWorld, wait_until
 
@@ -150,6 +151,21 @@ def test_records_behind_a_gap_are_stepped_over_before_the_gap_is_closed(
     assert world.seqs(WAKE) == [3, 3]
 
 
+def test_places_that_only_rows_far_behind_the_gap_name_are_stepped_over_too(
+    world: RelayWorld, kafka: EmbeddedKafka
+) -> None:
+    """A record far ahead of the gap is out already: it will go out again, so it must not be found later."""
+    lane = world.take(0)
+    world.commit(lane, [STATUS] * PAGE + [WAKE])
+    world.publish_by_hand(world.row(0, PAGE + 1, WAKE))
+    world.forget_marks(0, 0, {STATUS: 0, WAKE: 0})
+    kafka.answer(PRODUCE, *[KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)] * 4)
+    world.start(lane)
+    wait_until(lambda: lane.not_before > 0, "the first delivery has failed")
+
+    assert world.ledger.published([0])[0].out_next[WAKE] >= 1
+
+
 def test_a_crash_in_the_closing_of_a_gap_repeats_what_lay_behind_it(world: RelayWorld) -> None:
     """In the log: 1, 4 and 3 from before, then 2 sent again. The old 3 and 4 do not count: they come after 2."""
     lane = world.take(0)
@@ -163,15 +179,18 @@ def test_a_crash_in_the_closing_of_a_gap_repeats_what_lay_behind_it(world: Relay
     assert world.seqs(WAKE) == [3, 3]
 
 
-def test_a_place_has_its_offset_before_its_first_record(world: RelayWorld) -> None:
-    """So whatever a lane published lies in a known place: here the log's end at the lane's first record."""
+def test_a_place_has_its_offset_before_its_first_record(world: RelayWorld, kafka: EmbeddedKafka) -> None:
+    """So whatever a lane published lies in a known place: here after the five records of another lane."""
     world.publish_by_hand(*(world.row(1, seq, WAKE) for seq in range(1, 6)))
     lane = world.take(0)
     world.commit(lane, [WAKE])
-    nowhere = world.start(lane)
+    kafka.answer(PRODUCE, *[KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)] * 2)
+    world.start(lane)
+    wait_until(lambda: lane.not_before > 0, "the first delivery has failed")
+
+    assert world.ledger.published([0])[0] == Published(0, {WAKE: 5})
     world.wait_published(0, 1)
-    nowhere.close(5)
-    assert world.ledger.published([0])[0].out_next == {WAKE: 6}
+    assert world.ledger.published([0])[0] == Published(1, {WAKE: 6})
 
 
 def test_nothing_is_marked_that_the_broker_has_not_answered(world: RelayWorld, kafka: EmbeddedKafka) -> None:

@@ -48,7 +48,7 @@ def test_only_places_that_moved_are_marked_again() -> None:
     """A mark writes what is new, once."""
     deliveries = Deliveries(Published(0, {PLACES[0]: 7, PLACES[1]: 3}))
     assert deliveries.unmarked() is None
-    deliveries.handed_over(1)
+    deliveries.handed_over(2)
     deliveries.report(1, PLACES[0], None, delivered_at(8))
 
     known = deliveries.unmarked()
