@@ -127,15 +127,22 @@ class Decider:
             self._park(parsed, Park(f"waits behind {waiting[0].cause.ref}", ()))
 
     def _release(self, waiting: list[Parsed]) -> None:
-        """Try what is parked for a subject again, in order, until one must go on waiting."""
-        while waiting:
-            head = waiting[0]
-            if not self._apply(head):
-                return
-            waiting.remove(head)
+        """Try what is parked for a subject again, in order. Behind one that must go on waiting only those it waits
+        for are tried; after each that went on, all are, from the first."""
+        position = 0
+        while position < len(waiting):
+            parsed = waiting[position]
+            if position and parsed.topic not in waiting[0].until:
+                position += 1
+                continue
+            if not self._apply(parsed):
+                position += 1
+                continue
+            del waiting[position]
+            position = 0
             self.effects.released += 1
-            if self.effects.parked.pop(head.place, None) is None:
-                self.effects.parked_gone.append(head.place)
+            if self.effects.parked.pop(parsed.place, None) is None:
+                self.effects.parked_gone.append(parsed.place)
 
     def _apply(self, parsed: Parsed) -> bool:
         """Whether the record came to its end (applied, a duplicate, or a dead letter) rather than (still) waiting."""

@@ -19,7 +19,7 @@ def take_lanes(
     try:
         inbound, outbound = cluster.identities(INBOUND), cluster.identities(OUTBOUND)
         _check_partitions((*inbound, *outbound), lanes)
-        log_start = {place: low for place, (low, _) in cluster.bounds(INBOUND, due).items()}
+        log_start = {place: low for place, (low, _) in cluster.bounds(INBOUND, range(lanes)).items()}
         ledger.prepare(inbound, outbound, log_start, cluster.memory_only)
         taken, late = ledger.take(owner, due)
     except (TopicChanged, TopicsMissing) as error:

@@ -11,7 +11,7 @@ import msgspec
 from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec
 from schemas.records import Policy, Record
-from schemas.topics import INBOUND, TOPICS, Key, avro_schema
+from schemas.topics import INBOUND, TOPICS, Direction, Key, avro_schema
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow
 from streams.decide import Decider, Effects, LaneState, Lookup, Place
 from streams.received import Headers, Parser, Received
@@ -37,6 +37,7 @@ class OneLane:
         self.payments: dict[str, PaymentRow] = {}
         self._offsets: dict[str, int] = defaultdict(int)
         self._limit = limit
+        self._answered = 0
 
     def received(
         self, record: Record | bytes, topic: str = "", key: str | None = None, headers: Headers | None = None
@@ -79,6 +80,14 @@ class OneLane:
             del self.parked[place]
         self.parked.update(effects.parked)
         return effects
+
+    def answer_itself(self) -> None:
+        """Bring back what the lane sent to lanes, itself the only one, until it sends nothing more."""
+        while self._answered < len(self.outbox):
+            row = self.outbox[self._answered]
+            self._answered += 1
+            if TOPICS[row.topic].direction is Direction.INTERNAL:
+                self.take(self.codec.decode(row.topic, row.value, []))
 
     def outcomes(self) -> list[tuple[str, str]]:
         """Topic and outcome of each journal row, in order."""

@@ -1,6 +1,7 @@
 """What a batch leads to: applied, parked, released in order, dead; the same whatever the batch sizes."""
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from streams.received import unpack_headers
 from streams.rules.stage import stage_of
 from tests import claims as make
 from tests.lane import OneLane
+from tests.unit.rules.test_stories import BY_TWO_PEOPLE
+from tests.unit.rules.test_stories import FAST_TRACK as FAST_TRACK_STORY
 
 NOTICE, ESTIMATE, INVOICE = "reporting.loss-notice.v1", "repair.estimate.v1", "repair.invoice.v1"
 FAST_TRACK: Sequence[Record] = (make.notice(), make.estimate(), make.invoice())
@@ -277,3 +280,20 @@ def rows_of(order: Sequence[int], sizes: Sequence[int]) -> tuple[object, ...]:
 def test_batch_sizes_do_not_show_in_the_rows(order: Sequence[int], sizes: Sequence[int]) -> None:
     """Same input, same ledger: one batch or many."""
     assert rows_of(order, sizes) == rows_of(order, ())
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from((FAST_TRACK_STORY, BY_TWO_PEOPLE)), st.randoms(use_true_random=False))
+def test_whoever_speaks_first_the_claim_is_paid_and_nothing_is_left_waiting(
+    story: Sequence[Record], random: Random
+) -> None:
+    """The records of a story in any order, each released when what it waits for has come, even from behind it."""
+    lane = OneLane()
+    order = list(story)
+    random.shuffle(order)
+    for record in order:
+        lane.take(record)
+        lane.answer_itself()
+
+    assert (stage(lane), list(lane.parked.values()), lane.dead) == ("paid", [], [])
+    assert len(lane.payments) == 1
