@@ -15,7 +15,8 @@ POSTGRES, SQLITE = "postgresql", "sqlite"
 
 
 def open_ledger(url: str, password: str | None = None, owner: str = "claimhub") -> Ledger:
-    """Open a migrated ledger. `owner` names this process in the database: unique, ASCII, 63 characters at most.
+    """Open a migrated ledger. `owner` names this process in the database, as it does in `take`: unique, ASCII,
+    63 characters at most.
 
     Raises LedgerUnavailable as `read_engine` does.
     """

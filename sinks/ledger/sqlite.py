@@ -4,7 +4,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -164,7 +164,8 @@ class SqliteLedger:
             connection.executemany(_MARK_NEXT, nexts)
 
     def cancel(self) -> None:
-        self._connection.interrupt()
+        with suppress(sqlite3.ProgrammingError):  # closed already: nothing to cancel
+            self._connection.interrupt()
 
     def close(self) -> None:
         with self._lock:

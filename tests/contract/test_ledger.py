@@ -136,6 +136,21 @@ def test_a_stale_token_writes_nothing(ledger: Ledger, engine: Engine) -> None:
     assert count(engine, "journal") == count(engine, "claims") == 0
 
 
+def test_two_workers_share_one_database(ledger: Ledger, url: str, engine: Engine) -> None:
+    """Another process with the same ledger open takes over where the first stood, and fences it."""
+    lane = make.take(ledger)
+    ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)], outbox=[make.outbox(1)]))
+    other = open_ledger(url, owner="worker-2")
+    taken = make.take(other, owner="worker-2")
+
+    with pytest.raises(StaleToken):
+        ledger.commit(make.batch(lane._replace(seq=1, entry=1), outbox=[make.outbox(2)]))
+    assert ledger.outbox_after(1, lane.token, 0, 10) == []
+    other.commit(make.batch(taken, 1, journal=[make.journal(11, 2)], outbox=[make.outbox(2)]))
+    other.close()
+    assert (count(engine, "journal"), count(engine, "outbox")) == (2, 2)
+
+
 @pytest.mark.parametrize("wrong", ["seq", "entry"])
 def test_a_batch_that_counts_from_another_number_writes_nothing(ledger: Ledger, engine: Engine, wrong: str) -> None:
     """The outbox has no hole and no number twice, whatever a confused owner sends."""
