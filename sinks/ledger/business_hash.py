@@ -69,5 +69,6 @@ def _rows(connection: Connection) -> Iterator[tuple[Any, ...]]:
 
 
 def _state(text: str) -> dict[str, Any]:
-    state: dict[str, Any] = msgspec.json.decode(text)
+    # Without the offsets before it is sorted: they would decide the order.
+    state: dict[str, Any] = msgspec.json.decode(_INTERNAL_REF.sub(rb"\1", text.encode()))
     return state | {name: sorted(state[name]) for name in _SETS if name in state}

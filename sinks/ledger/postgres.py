@@ -22,7 +22,7 @@ from sinks.ledger.port import (
     TopicChanged,
     TopicIdentity,
 )
-from sinks.ledger.tables import dead_letters, journal, outbox, parked
+from sinks.ledger.tables import dead_letters, journal, outbox, parked, row_columns
 
 # A frozen process must not hold a lane's row for long; a dead network must not hold a process for long.
 _CONNECT: Final[Mapping[str, Any]] = {
@@ -82,7 +82,7 @@ _END_FROZEN: Final = """
         AND a.xact_start < clock_timestamp() - interval '1.5 s' AND a.pid <> pg_backend_pid()"""
 _LOAD_POLICIES: Final = """
     SELECT number, state::text FROM policies WHERE number = ANY (%s)
-    UNION SELECT number, state::text FROM policies WHERE plate = ANY (%s)"""
+    UNION ALL SELECT number, state::text FROM policies WHERE plate = ANY (%s)"""
 _MARK: Final = """
     UPDATE relay r SET published = greatest(published, x.seq) FROM unnest(%s::int[], %s::bigint[]) AS x (lane, seq)
     WHERE r.lane = x.lane"""
@@ -103,15 +103,14 @@ class _Bulk(NamedTuple):
 
 
 def _columns(table: Table) -> str:
-    return ", ".join(f'"{column.name}"' for column in table.columns if column.name != "redriven_at_ms")
+    return ", ".join(f'"{column.name}"' for column in row_columns(table))
 
 
 def _bulk(table: Table) -> _Bulk:
     types = {Integer: "int4", BigInteger: "int8", LargeBinary: "bytea"}
-    columns = (column for column in table.columns if column.name != "redriven_at_ms")
     return _Bulk(
         f"COPY {table.name} ({_columns(table)}) FROM STDIN (FORMAT binary)",
-        tuple(types.get(type(column.type), "text") for column in columns),
+        tuple(types.get(type(column.type), "text") for column in row_columns(table)),
     )
 
 

@@ -24,7 +24,7 @@ from sinks.ledger.port import (
     TopicChanged,
     TopicIdentity,
 )
-from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, payments, policies
+from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, payments, policies, row_columns
 
 _WAIT_MS: Final = 5000
 
@@ -45,7 +45,7 @@ _MARK_NEXT: Final = """
 
 
 def _columns(table: Table) -> list[str]:
-    return [f'"{column.name}"' for column in table.columns if column.name != "redriven_at_ms"]
+    return [f'"{column.name}"' for column in row_columns(table)]
 
 
 def _insert(table: Table) -> str:

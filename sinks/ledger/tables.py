@@ -3,7 +3,7 @@
 The journal refuses UPDATE and DELETE by a trigger (see the first migration).
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -212,3 +212,8 @@ dead_letters: Final = Table(
     Column("value", LargeBinary),
     Column("redriven_at_ms", BigInteger),
 )
+
+
+def row_columns(table: Table) -> list[Column[Any]]:
+    """The columns a commit writes: all but what an operator adds later."""
+    return [column for column in table.columns if column is not dead_letters.c.redriven_at_ms]
