@@ -1,0 +1,56 @@
+"""A SQLite ledger filled by the engine itself: one lane, records in, real commits."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from connectors.registry import EmbeddedRegistry
+from monitoring.metrics import Metrics
+from schemas.codec import Codec
+from schemas.records import Record
+from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction, Key
+from sinks.ledger.migrate import migrate
+from sinks.ledger.open import open_ledger
+from sinks.ledger.port import TopicIdentity
+from sinks.relay import RelayLane
+from streams.lanes import Batch, Lane, LaneProcessor
+from streams.received import Headers, Received, unpack_headers
+from tests.claims import LOSS_MS
+from tests.lane import TOPIC_OF
+
+
+class FilledLedger:
+    """What the hub would have written had these records come; records it sends itself come back to it."""
+
+    def __init__(self, file: Path) -> None:
+        self.url = f"sqlite:///{file}"
+        migrate(self.url)
+        self._ledger = open_ledger(self.url)
+        inbound, outbound = ([TopicIdentity(topic, "id", 1) for topic in names] for names in (INBOUND, OUTBOUND))
+        self._ledger.prepare(inbound, outbound, {(topic, 0): 0 for topic in INBOUND}, memory_only=False)
+        ((taken,), _) = self._ledger.take("test", [0])
+        self._lane = Lane(taken, 1, RelayLane(0, taken.token))
+        self._codec = Codec(EmbeddedRegistry(), 1_000_000)
+        self._processor = LaneProcessor(self._ledger, self._codec, Metrics(), 100)
+        self._offsets: dict[str, int] = defaultdict(int)
+
+    def take(self, *records: Record) -> None:
+        """Apply records one after the other, and what each leads to inside the hub."""
+        for record in records:
+            topic = TOPIC_OF[type(record)]
+            key = getattr(record, "policy_number" if TOPICS[topic].key is Key.POLICY else "claim")
+            self.take_bytes(topic, key, self._codec.encode(topic, record))
+
+    def take_bytes(self, topic: str, key: str, value: bytes, headers: Headers | None = None) -> None:
+        """Apply a record of any bytes."""
+        offset = self._offsets[topic]
+        self._offsets[topic] += 1
+        received = Received(topic, offset, key.encode(), value, headers or [], LOSS_MS + offset)
+        positions = {**self._lane.positions, topic: offset + 1}
+        committed = self._processor.process(Batch(self._lane, [received], positions))
+        for row in committed.effects.outbox:
+            if TOPICS[row.topic].direction is Direction.INTERNAL:
+                self.take_bytes(row.topic, row.key, row.value, unpack_headers(row.headers))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._ledger.close()

@@ -1,0 +1,404 @@
+"""What each command shows, says and ends with, on a ledger the engine filled and on a broker in this process."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from schemas.partitioner import partition_for
+from tests import claims as make
+from tests.e2e.conftest import Claimhub
+from tests.e2e.filled_ledger import FilledLedger
+
+NOTICE, ESTIMATE, INVOICE = "reporting.loss-notice.v1", "repair.estimate.v1", "repair.invoice.v1"
+INSTRUCTION: Final = "finance.payment-instruction.v1"
+POISON: Final = b"no Avro \xff"
+PERSONAL: Final = ("投保人甲", "驾驶人甲", "报案人甲", "13800000000", make.PAYEE.account, make.PLATE)
+UNKNOWN_CLAIM: Final = "CLM-2026-999999"
+
+
+@pytest.fixture
+def paid_ledger(ledger: FilledLedger) -> FilledLedger:
+    """A fast-track claim up to its instruction whose notice came before the policy, a dead letter, a parked record."""
+    ledger.take(make.notice(), make.policy(), make.estimate(), make.invoice())
+    ledger.take_bytes(ESTIMATE, "CLM-2026-000002", POISON, [("sender", b"shop")])
+    ledger.take(make.estimate(claim="CLM-2026-000003"))
+    return ledger
+
+
+def test_help_imports_no_heavy_library() -> None:
+    """--help stays quick because nothing is imported for it."""
+    code = """
+import sys
+sys.argv = ["claimhub", "--help"]
+from streams.cli import main
+try:
+    main()
+finally:
+    heavy = {"confluent_kafka", "faust", "sqlalchemy", "alembic", "pydantic", "fastavro", "fastapi", "rich"}
+    print(sorted(heavy & sys.modules.keys()), file=sys.stderr)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stderr.strip()) == (0, "[]")
+    assert "dead-letters" in ran.stdout
+
+
+# -- looking
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_claim_show_tells_stage_policy_settlement_and_payment(claimhub: Claimhub) -> None:
+    """The account shows its last four digits; amounts are exact."""
+    shown = claimhub("claim", "show", make.CLAIM, "--json").json
+
+    assert shown["policy_number"] == make.POLICY
+    assert shown["account"] == f"…{make.PAYEE.account[-4:]}"
+    assert [payment["amount_minor"] for payment in shown["payments"]] == [shown["settlement"]["payable_minor"]]
+    assert "stage" in claimhub("claim", "show", make.CLAIM).out
+
+
+@pytest.mark.usefixtures("paid_ledger")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize(
+    "command",
+    ["claim show", "claim timeline", "claim why", "payments ls", "parked ls", "dead-letters ls", "verify"],
+)
+def test_no_read_shows_a_person(claimhub: Claimhub, command: str, form: list[str]) -> None:
+    """Names, phones, plates and whole accounts stay in the ledger."""
+    about = [make.CLAIM] if command.startswith("claim ") else []
+    ran = claimhub(*command.split(), *about, *form)
+
+    assert ran.code == 0 and ran.out
+    assert not [word for word in PERSONAL if word in ran.out + ran.err]
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_the_timeline_puts_what_was_sent_below_its_cause(claimhub: Claimhub) -> None:
+    """Records stand in the order the hub dealt with them; nothing is published, so what was sent waits."""
+    moments = claimhub("claim", "timeline", make.CLAIM, "--json").json
+    came = [moment for moment in moments if moment["cause"] is None]
+
+    assert [moment["topic"] for moment in came] == [NOTICE, "hub.wake.v1", ESTIMATE, INVOICE]
+    ref = ""
+    for moment in moments:
+        ref = ref if moment["cause"] else moment["ref"]
+        assert moment["cause"] in (None, ref)
+        assert moment["outcome"] == ("waiting" if moment["cause"] else "done")
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_a_dead_letter_and_a_parked_record_stand_in_the_timeline(claimhub: Claimhub) -> None:
+    """Their outcome says which."""
+    dead = claimhub("claim", "timeline", "CLM-2026-000002", "--json").json
+    parked = claimhub("claim", "timeline", "CLM-2026-000003", "--json").json
+
+    assert [moment["outcome"] for moment in dead] == ["dead", "waiting"]
+    assert [moment["outcome"] for moment in parked] == ["parked"]
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_why_follows_an_output_to_the_record_in_another_lane_that_caused_it(claimhub: Claimhub) -> None:
+    """The registered notice was caused by a wake, which the policy's arrival caused."""
+    notices = claimhub("claim", "why", make.CLAIM, "--output", "customer.notice.v1", "--json").json
+    registered = next(notice for notice in notices if notice["rule"] == "notices.registered")
+
+    assert [link["ref"].split("/")[0] for link in registered["chain"]] == ["hub.wake.v1", "underwriting.policy.v1"]
+    number = str(registered["output"])
+    assert claimhub("claim", "why", make.CLAIM, "--output", number, "--json").json == [registered]
+    assert "underwriting.policy.v1/1/0/0" in claimhub("claim", "why", make.CLAIM, "--output", number).out
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_why_explains_the_payment_by_the_invoice(claimhub: Claimhub) -> None:
+    """The instruction names its rule, its reason and the record that caused it."""
+    (why,) = claimhub("claim", "why", make.CLAIM, "--output", INSTRUCTION, "--json").json
+
+    assert why["cause"] == why["chain"][0]["ref"] == f"{INVOICE}/1/0/0"
+    assert why["rule"] and why["reason"]
+
+
+@pytest.mark.usefixtures("paid_ledger")
+@pytest.mark.parametrize("verb", ["show", "timeline", "why"])
+def test_an_unknown_claim_is_one_sentence_and_exit_1(claimhub: Claimhub, verb: str) -> None:
+    """Not found is no crash."""
+    ran = claimhub("claim", verb, UNKNOWN_CLAIM)
+
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("claimhub: ") and UNKNOWN_CLAIM in ran.err and ran.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_a_claim_of_which_only_parked_records_are_known_points_to_them(claimhub: Claimhub) -> None:
+    """An estimate before its notice is no unknown claim."""
+    assert "parked ls --claim CLM-2026-000003" in claimhub("claim", "show", "CLM-2026-000003").err
+    (waiting,) = claimhub("parked", "ls", "--json").json
+    assert (waiting["ref"], waiting["until"]) == (f"{ESTIMATE}/1/0/2", [NOTICE])
+    assert claimhub("parked", "ls", "--claim", UNKNOWN_CLAIM, "--json").json == []
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_a_dead_letter_is_shown_without_its_values_and_saved_with_its_bytes(claimhub: Claimhub, tmp_path: Path) -> None:
+    """The file is for its owner alone."""
+    (letter,) = claimhub("dead-letters", "ls", "--json").json
+    file = tmp_path / "letter"
+    shown = claimhub("dead-letters", "show", letter["id"], "--save", file, "--json")
+
+    assert shown.json["value_bytes"] == len(POISON)
+    assert shown.json["headers"] == {"sender": 4}
+    assert "shop" not in shown.out
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (POISON, 0o600)
+    assert claimhub("dead-letters", "show", "nonsense").code == 2
+    assert claimhub("dead-letters", "show", f"{ESTIMATE}/1/0/99").code == 1
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_verify_ends_with_1_and_the_rows_when_a_promise_is_broken(claimhub: Claimhub, tmp_path: Path) -> None:
+    """Somebody lowered an instructed payment by hand."""
+    assert claimhub("verify", "--json").json["ok"]
+    with sqlite3.connect(tmp_path / ".claimhub" / "ledger.db") as connection:
+        connection.execute("UPDATE payments SET amount_minor = amount_minor - 1")
+    connection.close()
+    ran = claimhub("verify")
+
+    assert ran.code == 1
+    assert "BROKEN" in ran.out and make.CLAIM in ran.out
+
+
+# -- acting
+
+
+def test_send_puts_each_record_where_its_key_belongs_and_twice_with_one_id(
+    claimhub: Claimhub, kafka: str, tmp_path: Path
+) -> None:
+    """The partition is the key's; the same content has the same CloudEvents id."""
+    file = _example(tmp_path, make.notice())
+    (place,) = claimhub("send", NOTICE, file, "--json").json
+    assert claimhub("send", NOTICE, file).code == 0
+    first, second = _read(kafka, NOTICE)
+
+    assert place == [NOTICE, partition_for(make.CLAIM.encode(), 4), 0]
+    assert first.key() == make.CLAIM.encode() and first.value() == second.value()
+    assert first.headers() == second.headers()
+    assert dict(first.headers() or [])["ce_source"] == b"claimhub-send"
+
+
+def test_nothing_is_sent_when_one_row_is_wrong(claimhub: Claimhub, kafka: str, tmp_path: Path) -> None:
+    """The message names the file, the row and the field, never the value."""
+    good, bad = _builtins(make.notice()), {**_builtins(make.notice()), "currency": "SECRET"}
+    file = tmp_path / "notices.ndjson"
+    file.write_text(f"{json.dumps(good)}\n{json.dumps(bad)}\n")
+    ran = claimhub("send", NOTICE, file)
+
+    assert ran.code == 2
+    assert "notices.ndjson line 2" in ran.err and "$.currency" in ran.err and "SECRET" not in ran.err
+    assert _read(kafka, NOTICE) == []
+
+
+def test_send_takes_standard_input_and_dry_run_sends_nothing(claimhub: Claimhub, kafka: str) -> None:
+    """A dry run says what would be sent."""
+    ran = claimhub("send", NOTICE, "-", "--dry-run", "--json", stdin=json.dumps(_builtins(make.notice())))
+
+    assert [row[1] for row in ran.json] == [make.CLAIM]
+    assert _read(kafka, NOTICE) == []
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_a_redrive_sends_the_original_once_and_again_only_when_asked(claimhub: Claimhub, kafka: str) -> None:
+    """Bytes, key and headers are the original's; an id is added so that a second one is a duplicate."""
+    (letter,) = claimhub("dead-letters", "ls", "--json").json
+    name = letter["id"]
+    assert claimhub("dead-letters", "redrive", name, "--dry-run").code == 0
+    assert _read(kafka, ESTIMATE) == []
+
+    assert claimhub("dead-letters", "redrive", name).code == 0
+    second = claimhub("dead-letters", "redrive", name)
+    assert second.code == 1 and "--again" in second.err
+    assert claimhub("dead-letters", "redrive", name, "--again").code == 0
+
+    first, again = _read(kafka, ESTIMATE)
+    assert (first.key(), first.value()) == (b"CLM-2026-000002", POISON)
+    assert first.headers() == again.headers()
+    assert first.headers() == [("sender", b"shop"), ("ce_id", name.encode()), ("ce_source", b"claimhub-redrive")]
+    assert claimhub("dead-letters", "ls", "--json").json[0]["redriven_at"]
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_a_retry_wakes_only_a_claim_with_parked_records(claimhub: Claimhub, kafka: str) -> None:
+    """The wake goes to the claim's lane."""
+    assert claimhub("parked", "retry", UNKNOWN_CLAIM).code == 1
+    assert claimhub("parked", "retry", "CLM-2026-000003").code == 0
+    (wake,) = _read(kafka, "hub.wake.v1")
+
+    assert wake.key() == b"CLM-2026-000003"
+
+
+# -- what is missing
+
+
+def test_an_unknown_setting_is_named_with_the_nearest_one(claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt setting is never ignored."""
+    monkeypatch.setenv("CLAIMHUB_LEDGR", "x")
+    ran = claimhub("payments", "ls")
+
+    assert ran.code == 2
+    assert "CLAIMHUB_LEDGR" in ran.err and "Did you mean CLAIMHUB_LEDGER?" in ran.err
+
+
+@pytest.mark.parametrize("command", ["claim show X", "payments ls", "verify", "up"])
+def test_a_missing_database_is_named_without_its_password(
+    claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch, closed_port: int, command: str
+) -> None:
+    """Exit 69, the address, and what to do."""
+    monkeypatch.setenv("CLAIMHUB_LEDGER", f"postgresql://hub:hidden@127.0.0.1:{closed_port}/claims")
+    ran = claimhub(*command.split())
+
+    assert (ran.code, ran.out) == (69, "")
+    assert str(closed_port) in ran.err and "hidden" not in ran.err and "Traceback" not in ran.err
+
+
+def test_a_ledger_that_was_never_made_names_the_command_that_makes_it(claimhub: Claimhub) -> None:
+    """The way of a newcomer: doctor, migrate, doctor."""
+    assert "claimhub migrate" in claimhub("payments", "ls").err
+    before = claimhub("doctor")
+    assert before.code == 1 and "claimhub migrate" in before.out
+    assert claimhub("migrate").code == 0
+    after = claimhub("doctor", "--json")
+    assert after.code == 0 and all(check["ok"] for check in after.json)
+
+
+@pytest.mark.parametrize("command", ["topics apply", "up", f"send {NOTICE} notice.json"])
+def test_a_missing_broker_is_named_with_its_address(
+    claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch, closed_port: int, tmp_path: Path, command: str
+) -> None:
+    """Exit 69 and one sentence."""
+    monkeypatch.setenv("CLAIMHUB_KAFKA", f"127.0.0.1:{closed_port}")
+    _example(tmp_path, make.notice())
+    ran = claimhub(*command.split())
+
+    assert (ran.code, ran.out) == (69, "")
+    assert f"127.0.0.1:{closed_port}" in ran.err and ran.err.startswith("claimhub: ")
+
+
+def test_send_without_a_running_hub_says_how_to_start_one(claimhub: Claimhub, tmp_path: Path) -> None:
+    """With the embedded broker there is nothing to send to until a hub runs."""
+    ran = claimhub("send", NOTICE, _example(tmp_path, make.notice()))
+
+    assert ran.code == 69 and "claimhub up" in ran.err
+
+
+@pytest.mark.parametrize("role", ["gateway", "dispatcher", "console", "workers"])
+def test_a_role_that_is_not_there_is_wrong_use(claimhub: Claimhub, role: str) -> None:
+    """Named, exit 2, before anything starts."""
+    ran = claimhub("up", "--role", role)
+
+    assert ran.code == 2 and role in ran.err
+
+
+# -- settings and cases
+
+
+def test_config_shows_where_a_value_comes_from_and_no_secret(
+    claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Passwords are hidden as settings, inside URLs and among Kafka's options; a wrong setting is still shown."""
+    monkeypatch.setenv("CLAIMHUB_LEDGER", "postgresql://hub:hidden@db/claims?password=hidden")
+    monkeypatch.setenv("CLAIMHUB_KAFKA_PASSWORD", "hidden")
+    monkeypatch.setenv("CLAIMHUB_KAFKA_OPTIONS", '{"sasl.username": "hub", "sasl.password": "hidden"}')
+    (tmp_path / "claimhub.toml").write_text('lanes = 0\nregistry = "http://hub:hidden@registry"\n')
+    ran = claimhub("config", "show", "--json")
+    settings = {setting["name"]: setting for setting in ran.json}
+
+    assert ran.code == 2 and "lanes" in ran.err
+    assert "hidden" not in ran.out + ran.err
+    assert settings["ledger"]["value"] == "postgresql://hub:***@db/claims?password=***"
+    assert settings["kafka_password"]["value"] == "***"
+    assert (settings["lanes"]["value"], settings["lanes"]["source"]) == ("0", "claimhub.toml")
+    assert settings["group"]["source"] == "default"
+
+
+def test_settle_prints_what_is_owed_and_names_the_field_of_an_impossible_case(claimhub: Claimhub) -> None:
+    """Domain, worked case: own damage, partial."""
+    case = {
+        "name": "own damage, partial",
+        "covers": [{"cover": "own-damage", "sum_insured": 15000000, "deductible": 50000}],
+        "losses": {"own-damage": 1234567},
+    }
+    assert claimhub("settle", "--json", stdin=json.dumps(case)).json["payable"] == 1184567
+    assert "1184567" in claimhub("settle", stdin=json.dumps([case])).out
+
+    wrong = claimhub("settle", "--json", stdin=json.dumps([case, {**case, "losses": {"own-damage": -1}}]))
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "case 2: losses.own-damage" in wrong.err
+
+
+# -- running
+
+
+def test_up_takes_what_another_process_sends_and_drains_on_sigterm(claimhub: Claimhub, tmp_path: Path) -> None:
+    """The embedded broker is found by its file, which is gone once the hub has ended with 0."""
+    hub = subprocess.Popen(
+        [sys.executable, "-c", "from streams.cli import main; main()", "up"],
+        env={**os.environ, "CLAIMHUB_HTTP_PORT": "0"},
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    address = tmp_path / ".claimhub" / "embedded-broker"
+    try:
+        _wait(address.exists)
+        assert claimhub("send", "underwriting.policy.v1", _example(tmp_path, make.policy())).code == 0
+        assert claimhub("send", NOTICE, _example(tmp_path, make.notice())).code == 0
+        _wait(lambda: claimhub("claim", "show", make.CLAIM).code == 0)
+        hub.send_signal(signal.SIGTERM)
+        assert hub.wait(30) == 0
+    finally:
+        hub.kill()
+        hub.wait()
+    assert not address.exists()
+    assert claimhub("verify").code == 0
+
+
+def _wait(done: Callable[[], bool], limit_s: float = 30.0) -> None:
+    end = time.monotonic() + limit_s
+    while not done():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.05)
+
+
+def _builtins(record: object) -> dict[str, object]:
+    from msgspec import to_builtins
+
+    found: dict[str, object] = to_builtins(record)
+    return found
+
+
+def _example(folder: Path, record: object) -> Path:
+    file = folder / "notice.json"
+    file.write_text(json.dumps({"key": None, "record": _builtins(record)}))
+    return file
+
+
+def _read(address: str, topic: str) -> list[Message]:
+    """All records of a topic, by partition."""
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "test"})
+    found = []
+    for partition in range(4):
+        place = TopicPartition(topic, partition, 0)
+        low, high = consumer.get_watermark_offsets(place, timeout=5)
+        consumer.assign([place])
+        while high > low:
+            message = consumer.poll(5)
+            assert message is not None and message.error() is None
+            found.append(message)
+            low += 1
+    consumer.close()
+    return found
