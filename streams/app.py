@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import faust
 from faust.app.base import BootStrategy
@@ -111,6 +111,8 @@ class Hub:
         if not await self._loop.run_in_executor(None, self._intake.stop, _STOP_S):
             self._leave(Exit.STUCK, f"intake did not stop within {_STOP_S:.0f} s")
         await self._app.stop()
+        # Faust's streams make a Kafka consumer that never starts; its event loop would stay open.
+        cast(Any, self._app.consumer)._thread.thread_loop.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._ledger.close()
         self._listening.close()
