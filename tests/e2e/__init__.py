@@ -1,1 +1,1 @@
-"""The command line as a person uses it, from arguments to exit code."""
+"""Tests of the whole program, as a person starts it."""

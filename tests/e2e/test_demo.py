@@ -1,0 +1,146 @@
+"""`claimhub demo`, as a newcomer runs it."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from msgspec.structs import replace
+
+from schemas.records import LossNotice
+from sinks.ledger.verify import Check, Verification
+from streams.demo.report import ClaimEnd, Report
+from streams.demo.stories import STORIES
+
+CLAIMHUB = str(Path(sys.executable).with_name("claimhub"))
+LIMIT_S = 120
+
+
+class Ran(NamedTuple):
+    """A finished run: where, its exit code and what it printed."""
+
+    folder: Path
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Ran]:
+    """The demo with --json and the demo for a person, side by side, each in a folder of its own."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("json", "plain")]
+    arguments: list[list[str]] = [["demo", "--json"], ["demo"]]
+    pair = [_start(folder, words) for folder, words in zip(folders, arguments, strict=True)]
+    ended = [(process.communicate(timeout=LIMIT_S), process.returncode) for process in pair]
+    first, second = (Ran(folder, code, out, err) for folder, ((out, err), code) in zip(folders, ended, strict=True))
+    return first, second
+
+
+def test_the_demo_prints_one_json_object_and_exits_0(runs: tuple[Ran, Ran]) -> None:
+    """Standard output is one object: claims, payments, dead letters, what waits, and the ledger's proof."""
+    ran, _ = runs
+    report: dict[str, Any] = json.loads(ran.out)
+
+    assert ran.code == 0
+    assert list(report) == ["claims", "payments", "dead_letters", "parked", "verify"]
+    assert [(claim["claim"], claim["stage"]) for claim in report["claims"]] == [
+        ("C26-0001", "paid"),
+        ("C26-0002", "paid"),
+        ("C26-0021", "assessing"),
+    ]
+    assert [(p["claim"], p["amount_minor"], p["state"], p["acknowledged"]) for p in report["payments"]] == [
+        ("C26-0001", 2_680_00, "settled", ["RCVD", "ACSC"]),
+        ("C26-0002", 62_500_00, "settled", ["RCVD", "ACSC"]),
+    ]
+    assert [letter["code"] for letter in report["dead_letters"]] == ["not-framed"]
+    assert [record["subject"] for record in report["parked"]] == ["C26-0021"]
+    assert report["verify"]["ok"] is True
+
+
+def test_two_runs_lead_to_the_same_ledger(runs: tuple[Ran, Ran]) -> None:
+    """Same input, same ledger: the hash of one run is the other's."""
+    as_json, plain = runs
+
+    assert f"ledger hash {json.loads(as_json.out)['verify']['ledger_hash']}" in plain.out
+
+
+def test_the_records_are_shown_as_they_flow(runs: tuple[Ran, Ran]) -> None:
+    """Lines tell from which topic, which claim, the outcome and to which topics; with --json on standard error."""
+    as_json, plain = runs
+    line = "repair.invoice -> C26-0001 done authority.automatic -> finance.payment-instruction, customer.notice"
+
+    assert line in plain.out and line in as_json.err
+    assert "finance -> C26-0001 paid 2 680.00 CNY to …1234, answered RCVD, ACSC" in plain.out
+
+
+def test_an_estimate_before_its_notice_is_released_after_its_policy_and_before_its_supplement(
+    runs: tuple[Ran, Ran],
+) -> None:
+    """What was parked goes on in the order it came."""
+    _, plain = runs
+    told = re.findall(r"(\S+) -> C26-0021 (parked|released)", plain.out)
+
+    assert [outcome for _, outcome in told] == ["parked", "parked", "released", "released", "parked"]
+    assert plain.out.index("released assessment.estimate") < plain.out.index("released assessment.supplement")
+
+
+def test_nothing_else_is_on_the_screen(runs: tuple[Ran, Ran]) -> None:
+    """No traceback, no warning, no line of a library."""
+    _, plain = runs
+
+    assert plain.code == 0
+    assert plain.err == ""
+
+
+def test_no_personal_data_is_shown(runs: tuple[Ran, Ran]) -> None:
+    """Names, phones, plates and accounts of the stories appear nowhere, accounts but for their last four digits."""
+    shown = "".join(ran.out + ran.err for ran in runs)
+    notices = [said.content for story in STORIES for said in story.said if isinstance(said.content, LossNotice)]
+
+    for notice in notices:
+        for value in (notice.payee.account, notice.reporter_name, notice.reporter_phone, notice.plate):
+            assert value not in shown
+
+
+def test_the_commands_to_try_next_work(runs: tuple[Ran, Ran]) -> None:
+    """Each command the demo suggests runs on the ledger it left, and finds something."""
+    _, plain = runs
+    commands = [shlex.split(line) for line in plain.out.splitlines() if "CLAIMHUB_DATA_DIR=" in line]
+
+    assert len(commands) == 3
+    for assignment, _, *words in commands:
+        name, _, value = assignment.partition("=")
+        process = _start(plain.folder, words, {name: value})
+        out, err = process.communicate(timeout=LIMIT_S)
+        assert (process.returncode, err) == (0, "")
+        assert out
+
+
+def test_what_did_not_come_out_as_told_is_named() -> None:
+    """A claim in another stage and a broken promise are failures; each says which."""
+    ends = [ClaimEnd(story.claim, story.title, story.ends, 1, None, 0, None, 0) for story in STORIES]
+    kept = Check("one-payment", "one instruction a payable", ok=True, rows=())
+    good = Report(ends, [], [], [], Verification(ok=True, ledger_hash="", checks=(kept,), holes={}))
+    broken = replace(kept, ok=False, rows=("payment P1",))
+    bad = replace(good, claims=ends[1:], verify=Verification(ok=False, ledger_hash="", checks=(broken,), holes={}))
+
+    assert good.failures(STORIES) == []
+    assert bad.failures(STORIES) == [
+        "claim C26-0001 is not in the ledger, it should be paid",
+        "verify: one-payment: payment P1",
+    ]
+
+
+def _start(folder: Path, words: list[str], more: Mapping[str, str] = {}) -> subprocess.Popen[str]:
+    """The program in a folder, with no setting but these."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLAIMHUB_")}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [CLAIMHUB, *words], cwd=folder, env={**environment, **more}, stdout=pipe, stderr=pipe, text=True
+    )
