@@ -4,14 +4,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 from uuid import uuid4
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.topics import TOPICS
 from sinks.ledger.migrate import migrate
+from streams.demo.finance import INSTRUCTIONS
 from streams.settings import Settings
 
 LANES: Final = 4
@@ -37,6 +38,22 @@ def fresh_topics(kafka: str) -> Iterator[None]:
     _create(admin)
     yield
     _delete(admin)
+
+
+def instruction_ids(kafka: str) -> list[str]:
+    """The id of every record on the payment instructions' topic, repeats included."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "auditor", "enable.partition.eof": True})
+    consumer.assign([TopicPartition(INSTRUCTIONS, number, OFFSET_BEGINNING) for number in range(LANES)])
+    ids, ended = [], 0
+    while ended < LANES:
+        for message in consumer.consume(100, 1.0):
+            if message.error() is not None:
+                ended += 1
+            else:
+                headers = dict(cast(list[tuple[str, bytes]], message.headers()))
+                ids.append(headers["instruction_id"].decode())
+    consumer.close()
+    return ids
 
 
 def _delete(admin: AdminClient) -> None:

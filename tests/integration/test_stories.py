@@ -2,19 +2,17 @@
 
 from io import StringIO
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import NoReturn
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from rich.console import Console
 
 from sinks.ledger.migrate import migrate
 from streams.cluster import EmbeddedCluster, KafkaCluster
-from streams.demo.finance import INSTRUCTIONS
 from streams.demo.play import play_in_hub
 from streams.demo.screen import PlainLines
 from streams.exits import Exit
 from streams.settings import Settings
-from tests.integration.hub_world import LANES, fresh_topics, hub_settings
+from tests.integration.hub_world import fresh_topics, hub_settings, instruction_ids
 
 
 async def test_the_stories_end_alike_on_kafka_and_postgres_and_on_the_embedded_parts(
@@ -25,7 +23,7 @@ async def test_the_stories_end_alike_on_kafka_and_postgres_and_on_the_embedded_p
     with fresh_topics(kafka_url):
         real = hub_settings(kafka_url, postgres_url, tmp_path)
         report = await play_in_hub(real, KafkaCluster(real.kafka_client()), _nowhere(), _leave)
-        instructions = _instruction_ids(kafka_url)
+        instructions = instruction_ids(kafka_url)
     small = Settings(data_dir=tmp_path, http_port=0)
     migrate(small.ledger_url)
     embedded = await play_in_hub(small, EmbeddedCluster(), _nowhere(), _leave)
@@ -49,19 +47,3 @@ def _nowhere() -> PlainLines:
 
 def _leave(code: Exit, reason: str) -> NoReturn:
     raise AssertionError(f"the hub left ({code.name}): {reason}")
-
-
-def _instruction_ids(kafka: str) -> list[str]:
-    """The id of every record on the instructions' topic."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "auditor", "enable.partition.eof": True})
-    consumer.assign([TopicPartition(INSTRUCTIONS, number, OFFSET_BEGINNING) for number in range(LANES)])
-    ids, ended = [], 0
-    while ended < LANES:
-        for message in consumer.consume(100, 1.0):
-            if message.error() is not None:
-                ended += 1
-            else:
-                headers = dict(cast(list[tuple[str, bytes]], message.headers()))
-                ids.append(headers["instruction_id"].decode())
-    consumer.close()
-    return ids
