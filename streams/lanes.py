@@ -97,10 +97,12 @@ class LaneProcessor:
         positions = (
             batch.positions if effects.taken == len(records) else _positions(lane, batch.records[: effects.taken])
         )
-        self._ledger.commit(_commit(lane, seq, entry, positions, effects))
+        commit = _commit(lane, seq, entry, positions, effects)
+        self._ledger.commit(commit)
         lane.positions = positions
         state.forget_oldest(_CLAIMS_CACHED)
         self._measure(effects, decided - started, time.perf_counter() - decided)
+        self._metrics.sql_statements.inc(commit.statements)
         return Committed(effects.taken, effects)
 
     def _load(self, records: list[Parsed], state: LaneState, parser: Parser) -> None:
@@ -110,17 +112,18 @@ class LaneProcessor:
         missing = [record for entity, record in touched.items() if entity not in state.known]
         if missing:
             claims, parked = self._ledger.load_claims([record.subject for record in missing])
+            self._metrics.sql_statements.inc(2)
             for row in parked:
                 waiting = parser.parse_parked(row)
                 if waiting.entity in touched:
                     state.parked.setdefault(waiting.entity, []).append(waiting)
             numbers = [record.subject for record in missing if TOPICS[record.topic].key is Key.POLICY]
-            policies = self._ledger.load_policies(numbers, []) if numbers else {}
+            policies = self._policies(numbers, [])
             for record in missing:
                 number = record.subject
                 if TOPICS[record.topic].key is Key.POLICY:
                     if number in policies:
-                        state.policies[number] = _policy(policies[number])
+                        state.policies[number] = policies[number]
                 elif number in claims:
                     state.claims[number] = _claim(claims[number])
                 state.known[record.entity] = None
@@ -142,10 +145,13 @@ class LaneProcessor:
                 numbers.add(number)
             else:
                 plates.add(plate)
+        return Lookup(self._policies(sorted(numbers), sorted(plates)))
+
+    def _policies(self, numbers: list[str], plates: list[str]) -> dict[str, PolicyFile]:
         if not numbers and not plates:
-            return Lookup({})
-        found = self._ledger.load_policies(sorted(numbers), sorted(plates))
-        return Lookup({number: _policy(text) for number, text in found.items()})
+            return {}
+        self._metrics.sql_statements.inc()
+        return {number: _policy(text) for number, text in self._ledger.load_policies(numbers, plates).items()}
 
     def _measure(self, effects: Effects, decide_s: float, commit_s: float) -> None:
         metrics = self._metrics

@@ -190,6 +190,12 @@ class LaneCommit(Struct, kw_only=True):
     parked_gone: list[tuple[str, int, int, int]] = []
     dead: list[DeadRow] = []
 
+    @property
+    def statements(self) -> int:
+        """How many statements this commit is: BEGIN, the fence and COMMIT, and one for each kind of row it has."""
+        kinds = (self.positions, self.parked_gone, self.journal, self.parked, self.dead)
+        return 3 + sum(map(bool, (*kinds, self.claims, self.policies, self.payments, self.outbox)))
+
 
 class Published(NamedTuple):
     """How far a lane's outbox is out: the last contiguous `seq` delivered, and per (topic, partition) the offset

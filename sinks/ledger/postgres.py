@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import psycopg
+from psycopg.types.json import Jsonb
 from sqlalchemy import BigInteger, Integer, LargeBinary, Table
 
 from sinks.ledger import prepare as topics
@@ -19,6 +21,7 @@ from sinks.ledger.port import (
     PositionMoved,
     Published,
     StaleToken,
+    StateRow,
     TopicChanged,
     TopicIdentity,
 )
@@ -49,17 +52,13 @@ _PARKED_GONE: Final = """
     WHERE (p.topic, p.generation, p.partition, p."offset") = (x.topic, x.generation, x.partition, x."offset")"""
 _CLAIMS: Final = """
     INSERT INTO claims (claim, lane, version, stage, at_ms, state)
-    SELECT key, lane, version, found_by, at_ms, state::json
-    FROM unnest(%b::text[], %b::int[], %b::int[], %b::text[], %b::bigint[], %b::text[])
-        AS x (key, lane, version, found_by, at_ms, state)
+    SELECT e ->> 0, (e ->> 1)::int, (e ->> 2)::int, e ->> 3, (e ->> 4)::bigint, e -> 5 FROM jsonb_array_elements(%b) e
     ON CONFLICT (claim) DO UPDATE SET
         lane = excluded.lane, version = excluded.version, stage = excluded.stage, at_ms = excluded.at_ms,
         state = excluded.state"""
 _POLICIES: Final = """
     INSERT INTO policies (number, lane, version, plate, at_ms, state)
-    SELECT key, lane, version, found_by, at_ms, state::json
-    FROM unnest(%b::text[], %b::int[], %b::int[], %b::text[], %b::bigint[], %b::text[])
-        AS x (key, lane, version, found_by, at_ms, state)
+    SELECT e ->> 0, (e ->> 1)::int, (e ->> 2)::int, e ->> 3, (e ->> 4)::bigint, e -> 5 FROM jsonb_array_elements(%b) e
     ON CONFLICT (number) DO UPDATE SET
         lane = excluded.lane, version = excluded.version, plate = excluded.plate, at_ms = excluded.at_ms,
         state = excluded.state"""
@@ -67,8 +66,9 @@ _POLICIES: Final = """
 _PAYMENTS: Final = """
     INSERT INTO payments (id, claim, lane, settlement_version, attempt, amount_minor, currency, state, proposed_by,
         approved_by, cause, at_ms)
-    SELECT * FROM unnest(%b::text[], %b::text[], %b::int[], %b::int[], %b::int[], %b::bigint[], %b::text[], %b::text[],
-        %b::text[], %b::text[], %b::text[], %b::bigint[])
+    SELECT e ->> 0, e ->> 1, (e ->> 2)::int, (e ->> 3)::int, (e ->> 4)::int, (e ->> 5)::bigint, e ->> 6, e ->> 7,
+        e ->> 8, e ->> 9, e ->> 10, (e ->> 11)::bigint
+    FROM jsonb_array_elements(%b) e
     ON CONFLICT (id) DO UPDATE SET state = excluded.state, cause = excluded.cause, at_ms = excluded.at_ms"""
 _TAKE: Final = """
     WITH free AS (SELECT lane FROM lanes WHERE lane = ANY (%s) ORDER BY lane FOR UPDATE SKIP LOCKED)
@@ -93,6 +93,7 @@ _MARK_NEXT: Final = """
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
+_json = msgspec.json.Encoder().encode
 
 
 class _Bulk(NamedTuple):
@@ -197,11 +198,11 @@ class PostgresLedger:
             _copy(cursor, _PARKED, commit.parked)
             _copy(cursor, _DEAD, commit.dead)
             if commit.claims:
-                cursor.execute(_CLAIMS, _arrays(commit.claims))
+                cursor.execute(_CLAIMS, (_states(commit.claims),))
             if commit.policies:
-                cursor.execute(_POLICIES, _arrays(commit.policies))
+                cursor.execute(_POLICIES, (_states(commit.policies),))
             if commit.payments:
-                cursor.execute(_PAYMENTS, _arrays(commit.payments))
+                cursor.execute(_PAYMENTS, (Jsonb(commit.payments, dumps=_json),))
             _copy(cursor, _OUTBOX, commit.outbox)
 
     def published(self, lanes: Sequence[int]) -> dict[int, Published]:
@@ -308,6 +309,15 @@ def _copy(cursor: Cursor, bulk: _Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
 def _arrays(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
     """The rows' columns, for unnest()."""
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _states(rows: Sequence[StateRow]) -> Jsonb:
+    """All rows as one parameter. Their state is JSON text already and goes in as it is.
+
+    Against arrays through unnest() this takes half the CPU of this process, where the interpreter's lock is the limit,
+    and more of the database's.
+    """
+    return Jsonb([(*row[:5], msgspec.Raw(row.state.encode())) for row in rows], dumps=_json)
 
 
 def _query(cursor: Cursor) -> topics.Query:

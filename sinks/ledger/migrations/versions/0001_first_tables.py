@@ -4,6 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision: str = "0001"
 down_revision: str | None = None
@@ -11,6 +12,7 @@ branch_labels: str | None = None
 depends_on: str | None = None
 
 WORD: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+STATE: Final = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 # Says no to whatever would change what happened. Statement triggers cost the inserts nothing.
 POSTGRES: Final = (
@@ -152,7 +154,7 @@ def _states() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.JSON(), nullable=False),
+        sa.Column("state", STATE, nullable=False),
         sa.PrimaryKeyConstraint("claim", name="claims_pk"),
         # Room in each page for the next versions of its claims: an update then touches no index.
         postgresql_with={"fillfactor": 50},
@@ -164,7 +166,7 @@ def _states() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("plate", WORD, nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.JSON(), nullable=False),
+        sa.Column("state", STATE, nullable=False),
         sa.PrimaryKeyConstraint("number", name="policies_pk"),
     )
     op.create_index("policies_plate", "policies", ["plate"])
