@@ -55,9 +55,19 @@ def read_records(topic: str, text: str, name: str) -> list[tuple[str, Record]]:
 def outgoing(
     settings: Settings, topic: str, records: list[tuple[str, Record]], key: str | None = None
 ) -> list[Outgoing]:
-    """The Kafka records of what was read, all under `key` if it is given. Raises RegistryUnavailable, UnknownSchema."""
+    """The Kafka records of what was read, all under `key` if it is given.
+
+    Raises WrongInput, RegistryUnavailable, UnknownSchema.
+    """
     codec = Codec(open_registry(settings), settings.max_record_bytes)
-    return [encoded(codec, topic, key or own, record) for own, record in records]
+    found = []
+    for number, (own, record) in enumerate(records, 1):
+        try:
+            found.append(encoded(codec, topic, key or own, record))
+        except ValueError as error:  # half a surrogate pair, a number the schema has no room for
+            why = f"record {number} does not fit the schema of {topic} ({type(error).__name__}). Nothing was sent"
+            raise WrongInput(why) from None
+    return found
 
 
 def encoded(codec: Codec, topic: str, key: str, record: Record) -> Outgoing:

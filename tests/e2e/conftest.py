@@ -5,15 +5,18 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
+from confluent_kafka import Consumer, Message, TopicPartition
 from msgspec import json
 
 from schemas.topics import TOPICS
 from streams.cli import main
 from tests.e2e.filled_ledger import FilledLedger
 from tests.embedded_kafka import EmbeddedKafka
+
+PARTITIONS: Final = 4
 
 
 class Ran(NamedTuple):
@@ -54,18 +57,63 @@ def claimhub(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 @pytest.fixture
 def ledger(claimhub: Claimhub, tmp_path: Path) -> Iterator[FilledLedger]:
     """An empty ledger where the commands look for theirs."""
-    filled = FilledLedger(tmp_path / ".claimhub" / "ledger.db")
+    filled = FilledLedger(f"sqlite:///{tmp_path}/.claimhub/ledger.db")
     yield filled
     filled.close()
 
 
+class Broker:
+    """A broker with every topic, shared by the tests; each sees only what came since `since_now`."""
+
+    def __init__(self) -> None:
+        self._kafka = EmbeddedKafka(dict.fromkeys(TOPICS, PARTITIONS))
+        self.address = self._kafka.address
+        self._consumer = Consumer({"bootstrap.servers": self.address, "group.id": "test", "fetch.wait.max.ms": 10})
+        self._seen: dict[tuple[str, int], int] = {}
+
+    def since_now(self) -> None:
+        """Forget what came so far."""
+        self._seen = {
+            (topic, partition): self._end(topic, partition) for topic in TOPICS for partition in range(PARTITIONS)
+        }
+
+    def came(self, topic: str) -> list[Message]:
+        """What came to a topic, in order within each partition."""
+        ends = {partition: self._end(topic, partition) for partition in range(PARTITIONS)}
+        seen = {partition: self._seen[topic, partition] for partition in ends}
+        self._consumer.assign([TopicPartition(topic, p, seen[p]) for p, end in ends.items() if end > seen[p]])
+        found: list[Message] = []
+        while len(found) < sum(ends.values()) - sum(seen.values()):
+            message = self._consumer.poll(5)
+            assert message is not None and message.error() is None
+            found.append(message)
+        return found
+
+    def stop(self) -> None:
+        """End the broker."""
+        self._consumer.close()
+        self._kafka.stop()
+
+    def _end(self, topic: str, partition: int) -> int:
+        bounds = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5)
+        assert bounds is not None
+        return bounds[1]
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """One broker for all tests here."""
+    started = Broker()
+    yield started
+    started.stop()
+
+
 @pytest.fixture
-def kafka(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of a broker with every topic, which the settings name."""
-    broker = EmbeddedKafka(dict.fromkeys(TOPICS, 4))
+def kafka(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Broker:
+    """The broker, which the settings name."""
+    broker.since_now()
     monkeypatch.setenv("CLAIMHUB_KAFKA", broker.address)
-    yield broker.address
-    broker.stop()
+    return broker
 
 
 @pytest.fixture

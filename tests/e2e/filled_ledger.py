@@ -1,12 +1,12 @@
-"""A SQLite ledger filled by the engine itself: one lane, records in, real commits."""
+"""A ledger filled by the engine itself: one lane, records in, real commits."""
 
 from collections import defaultdict
-from pathlib import Path
+from typing import Final
 
 from connectors.registry import EmbeddedRegistry
 from monitoring.metrics import Metrics
 from schemas.codec import Codec
-from schemas.records import Record
+from schemas.records import Estimate, Record
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction, Key
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger
@@ -14,17 +14,18 @@ from sinks.ledger.port import TopicIdentity
 from sinks.relay import RelayLane
 from streams.lanes import Batch, Lane, LaneProcessor
 from streams.received import Headers, Received, unpack_headers
-from tests.claims import LOSS_MS
+from tests import claims as make
 from tests.lane import TOPIC_OF
+
+POISON: Final = b"no Avro \xff"
 
 
 class FilledLedger:
     """What the hub would have written had these records come; records it sends itself come back to it."""
 
-    def __init__(self, file: Path) -> None:
-        self.url = f"sqlite:///{file}"
-        migrate(self.url)
-        self._ledger = open_ledger(self.url)
+    def __init__(self, url: str) -> None:
+        migrate(url)
+        self._ledger = open_ledger(url)
         inbound, outbound = ([TopicIdentity(topic, "id", 1) for topic in names] for names in (INBOUND, OUTBOUND))
         self._ledger.prepare(inbound, outbound, {(topic, 0): 0 for topic in INBOUND}, memory_only=False)
         ((taken,), _) = self._ledger.take("test", [0])
@@ -44,12 +45,20 @@ class FilledLedger:
         """Apply a record of any bytes."""
         offset = self._offsets[topic]
         self._offsets[topic] += 1
-        received = Received(topic, offset, key.encode(), value, headers or [], LOSS_MS + offset)
+        received = Received(topic, offset, key.encode(), value, headers or [], make.LOSS_MS + offset)
         positions = {**self._lane.positions, topic: offset + 1}
         committed = self._processor.process(Batch(self._lane, [received], positions))
         for row in committed.effects.outbox:
             if TOPICS[row.topic].direction is Direction.INTERNAL:
                 self.take_bytes(row.topic, row.key, row.value, unpack_headers(row.headers))
+
+    def tell_all(self) -> "FilledLedger":
+        """A fast-track claim up to its instruction whose notice came before the policy, then claim 2's only record,
+        a dead letter, and claim 3's, an estimate that waits for its notice."""
+        self.take(make.notice(), make.policy(), make.estimate(), make.invoice())
+        self.take_bytes(TOPIC_OF[Estimate], "CLM-2026-000002", POISON, [("sender", b"shop")])
+        self.take(make.estimate(claim="CLM-2026-000003"))
+        return self
 
     def close(self) -> None:
         """Let go of the file."""

@@ -12,27 +12,28 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+from msgspec import to_builtins
 
 from schemas.partitioner import partition_for
 from tests import claims as make
-from tests.e2e.conftest import Claimhub
-from tests.e2e.filled_ledger import FilledLedger
+from tests.e2e.conftest import Broker, Claimhub
+from tests.e2e.filled_ledger import POISON, FilledLedger
+from tests.integration.hub_world import fresh_topics
 
 NOTICE, ESTIMATE, INVOICE = "reporting.loss-notice.v1", "repair.estimate.v1", "repair.invoice.v1"
 INSTRUCTION: Final = "finance.payment-instruction.v1"
-POISON: Final = b"no Avro \xff"
 PERSONAL: Final = ("投保人甲", "驾驶人甲", "报案人甲", "13800000000", make.PAYEE.account, make.PLATE)
 UNKNOWN_CLAIM: Final = "CLM-2026-999999"
 
 
+READS: Final = ("claim show", "claim timeline", "claim why", "payments ls", "parked ls", "dead-letters ls", "verify")
+
+
 @pytest.fixture
 def paid_ledger(ledger: FilledLedger) -> FilledLedger:
-    """A fast-track claim up to its instruction whose notice came before the policy, a dead letter, a parked record."""
-    ledger.take(make.notice(), make.policy(), make.estimate(), make.invoice())
-    ledger.take_bytes(ESTIMATE, "CLM-2026-000002", POISON, [("sender", b"shop")])
-    ledger.take(make.estimate(claim="CLM-2026-000003"))
-    return ledger
+    """One claim with its instruction, a dead letter, a parked record."""
+    return ledger.tell_all()
 
 
 def test_help_imports_no_heavy_library() -> None:
@@ -69,10 +70,7 @@ def test_claim_show_tells_stage_policy_settlement_and_payment(claimhub: Claimhub
 
 @pytest.mark.usefixtures("paid_ledger")
 @pytest.mark.parametrize("form", [[], ["--json"]])
-@pytest.mark.parametrize(
-    "command",
-    ["claim show", "claim timeline", "claim why", "payments ls", "parked ls", "dead-letters ls", "verify"],
-)
+@pytest.mark.parametrize("command", READS)
 def test_no_read_shows_a_person(claimhub: Claimhub, command: str, form: list[str]) -> None:
     """Names, phones, plates and whole accounts stay in the ledger."""
     about = [make.CLAIM] if command.startswith("claim ") else []
@@ -80,6 +78,18 @@ def test_no_read_shows_a_person(claimhub: Claimhub, command: str, form: list[str
 
     assert ran.code == 0 and ran.out
     assert not [word for word in PERSONAL if word in ran.out + ran.err]
+
+
+def test_every_read_says_the_same_on_postgresql(
+    claimhub: Claimhub, paid_ledger: FilledLedger, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same records lead to the same answers, ledger hash included."""
+    commands = [[*read.split(), *([make.CLAIM] if read.startswith("claim ") else []), "--json"] for read in READS]
+    on_sqlite = [claimhub(*command).json for command in commands]
+    FilledLedger(postgres_url).tell_all().close()
+    monkeypatch.setenv("CLAIMHUB_LEDGER", postgres_url)
+
+    assert [claimhub(*command).json for command in commands] == on_sqlite
 
 
 @pytest.mark.usefixtures("paid_ledger")
@@ -178,13 +188,13 @@ def test_verify_ends_with_1_and_the_rows_when_a_promise_is_broken(claimhub: Clai
 
 
 def test_send_puts_each_record_where_its_key_belongs_and_twice_with_one_id(
-    claimhub: Claimhub, kafka: str, tmp_path: Path
+    claimhub: Claimhub, kafka: Broker, tmp_path: Path
 ) -> None:
     """The partition is the key's; the same content has the same CloudEvents id."""
     file = _example(tmp_path, make.notice())
     (place,) = claimhub("send", NOTICE, file, "--json").json
     assert claimhub("send", NOTICE, file).code == 0
-    first, second = _read(kafka, NOTICE)
+    first, second = kafka.came(NOTICE)
 
     assert place == [NOTICE, partition_for(make.CLAIM.encode(), 4), 0]
     assert first.key() == make.CLAIM.encode() and first.value() == second.value()
@@ -192,7 +202,7 @@ def test_send_puts_each_record_where_its_key_belongs_and_twice_with_one_id(
     assert dict(first.headers() or [])["ce_source"] == b"claimhub-send"
 
 
-def test_nothing_is_sent_when_one_row_is_wrong(claimhub: Claimhub, kafka: str, tmp_path: Path) -> None:
+def test_nothing_is_sent_when_one_row_is_wrong(claimhub: Claimhub, kafka: Broker, tmp_path: Path) -> None:
     """The message names the file, the row and the field, never the value."""
     good, bad = _builtins(make.notice()), {**_builtins(make.notice()), "currency": "SECRET"}
     file = tmp_path / "notices.ndjson"
@@ -201,31 +211,31 @@ def test_nothing_is_sent_when_one_row_is_wrong(claimhub: Claimhub, kafka: str, t
 
     assert ran.code == 2
     assert "notices.ndjson line 2" in ran.err and "$.currency" in ran.err and "SECRET" not in ran.err
-    assert _read(kafka, NOTICE) == []
+    assert kafka.came(NOTICE) == []
 
 
-def test_send_takes_standard_input_and_dry_run_sends_nothing(claimhub: Claimhub, kafka: str) -> None:
+def test_send_takes_standard_input_and_dry_run_sends_nothing(claimhub: Claimhub, kafka: Broker) -> None:
     """A dry run says what would be sent."""
     ran = claimhub("send", NOTICE, "-", "--dry-run", "--json", stdin=json.dumps(_builtins(make.notice())))
 
     assert [row[1] for row in ran.json] == [make.CLAIM]
-    assert _read(kafka, NOTICE) == []
+    assert kafka.came(NOTICE) == []
 
 
 @pytest.mark.usefixtures("paid_ledger")
-def test_a_redrive_sends_the_original_once_and_again_only_when_asked(claimhub: Claimhub, kafka: str) -> None:
+def test_a_redrive_sends_the_original_once_and_again_only_when_asked(claimhub: Claimhub, kafka: Broker) -> None:
     """Bytes, key and headers are the original's; an id is added so that a second one is a duplicate."""
     (letter,) = claimhub("dead-letters", "ls", "--json").json
     name = letter["id"]
     assert claimhub("dead-letters", "redrive", name, "--dry-run").code == 0
-    assert _read(kafka, ESTIMATE) == []
+    assert kafka.came(ESTIMATE) == []
 
     assert claimhub("dead-letters", "redrive", name).code == 0
     second = claimhub("dead-letters", "redrive", name)
     assert second.code == 1 and "--again" in second.err
     assert claimhub("dead-letters", "redrive", name, "--again").code == 0
 
-    first, again = _read(kafka, ESTIMATE)
+    first, again = kafka.came(ESTIMATE)
     assert (first.key(), first.value()) == (b"CLM-2026-000002", POISON)
     assert first.headers() == again.headers()
     assert first.headers() == [("sender", b"shop"), ("ce_id", name.encode()), ("ce_source", b"claimhub-redrive")]
@@ -233,13 +243,31 @@ def test_a_redrive_sends_the_original_once_and_again_only_when_asked(claimhub: C
 
 
 @pytest.mark.usefixtures("paid_ledger")
-def test_a_retry_wakes_only_a_claim_with_parked_records(claimhub: Claimhub, kafka: str) -> None:
+def test_a_retry_wakes_only_a_claim_with_parked_records(claimhub: Claimhub, kafka: Broker) -> None:
     """The wake goes to the claim's lane."""
     assert claimhub("parked", "retry", UNKNOWN_CLAIM).code == 1
     assert claimhub("parked", "retry", "CLM-2026-000003").code == 0
-    (wake,) = _read(kafka, "hub.wake.v1")
+    (wake,) = kafka.came("hub.wake.v1")
 
     assert wake.key() == b"CLM-2026-000003"
+
+
+def test_topics_apply_makes_what_is_missing_and_tells_what_does_not_fit(
+    claimhub: Claimhub, kafka_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a real Kafka: nothing in a dry run, then all, then nothing more; another count of partitions is exit 1."""
+    monkeypatch.setenv("CLAIMHUB_KAFKA", kafka_url)
+    with fresh_topics(kafka_url):
+        admin = AdminClient({"bootstrap.servers": kafka_url})
+        admin.delete_topics([NOTICE])[NOTICE].result(10)
+        _wait(lambda: claimhub("topics", "apply", "--dry-run", "--json").json["created"] == [NOTICE])
+        assert claimhub("topics", "apply", "--json").json["created"] == [NOTICE]
+        _wait(lambda: claimhub("topics", "apply").out == "every topic is there\n")
+        assert all(check["ok"] for check in claimhub("doctor", "--json").json if check["name"] in ("kafka", "topics"))
+        monkeypatch.setenv("CLAIMHUB_LANES", "5")
+        apply = claimhub("topics", "apply")
+        assert apply.code == 1 and f"{NOTICE} has 4 partitions, the setting lanes says 5" in apply.out
+        assert claimhub("up").code == 69
 
 
 # -- what is missing
@@ -276,7 +304,7 @@ def test_a_ledger_that_was_never_made_names_the_command_that_makes_it(claimhub: 
     assert after.code == 0 and all(check["ok"] for check in after.json)
 
 
-@pytest.mark.parametrize("command", ["topics apply", "up", f"send {NOTICE} notice.json"])
+@pytest.mark.parametrize("command", ["up", f"send {NOTICE} notice.json"])
 def test_a_missing_broker_is_named_with_its_address(
     claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch, closed_port: int, tmp_path: Path, command: str
 ) -> None:
@@ -375,8 +403,6 @@ def _wait(done: Callable[[], bool], limit_s: float = 30.0) -> None:
 
 
 def _builtins(record: object) -> dict[str, object]:
-    from msgspec import to_builtins
-
     found: dict[str, object] = to_builtins(record)
     return found
 
@@ -385,20 +411,3 @@ def _example(folder: Path, record: object) -> Path:
     file = folder / "notice.json"
     file.write_text(json.dumps({"key": None, "record": _builtins(record)}))
     return file
-
-
-def _read(address: str, topic: str) -> list[Message]:
-    """All records of a topic, by partition."""
-    consumer = Consumer({"bootstrap.servers": address, "group.id": "test"})
-    found = []
-    for partition in range(4):
-        place = TopicPartition(topic, partition, 0)
-        low, high = consumer.get_watermark_offsets(place, timeout=5)
-        consumer.assign([place])
-        while high > low:
-            message = consumer.poll(5)
-            assert message is not None and message.error() is None
-            found.append(message)
-            low += 1
-    consumer.close()
-    return found
