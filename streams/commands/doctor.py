@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from sqlalchemy.exc import DBAPIError
 
 from connectors.registry import ConfluentRegistry
 from schemas.codec import RegistryUnavailable, UnknownSchema
 from schemas.topics import TOPICS
-from sinks.ledger.open import SQLITE, open_ledger
+from sinks.ledger.open import SQLITE, make_engine, open_ledger, parse_url
 from sinks.ledger.port import LedgerUnavailable, TopicIdentity
 from streams.cluster import ClusterUnavailable, KafkaCluster
 from streams.commands import show
 from streams.commands.broker import address_file
-from streams.commands.ledger import open_connection, password, shown_url
+from streams.commands.ledger import password, shown_url
 from streams.commands.topics import mismatched
 from streams.settings import Settings, SettingsError, load_settings
 
@@ -94,9 +95,10 @@ def _ledger_mend(settings: Settings) -> str:
     """What a ledger that cannot be opened needs: tables, when its database answers."""
     if not settings.ledger_url.startswith(SQLITE):
         try:
-            with open_connection(settings):
-                pass
-        except LedgerUnavailable:
+            engine = make_engine(parse_url(settings.ledger_url), password(settings))
+            engine.connect().close()
+            engine.dispose()
+        except (DBAPIError, LedgerUnavailable):
             return "claimhub stack up, or correct CLAIMHUB_LEDGER"
     return "claimhub migrate"
 

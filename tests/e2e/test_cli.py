@@ -304,6 +304,18 @@ def test_a_ledger_that_was_never_made_names_the_command_that_makes_it(claimhub: 
     assert after.code == 0 and all(check["ok"] for check in after.json)
 
 
+def test_doctor_tells_a_database_without_tables_from_one_that_is_down(
+    claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch, postgres_url: str, closed_port: int
+) -> None:
+    """Each has its own remedy."""
+    remedies = []
+    for url in (postgres_url, f"postgresql://hub@127.0.0.1:{closed_port}/claims"):
+        monkeypatch.setenv("CLAIMHUB_LEDGER", url)
+        remedies += [check["mend"] for check in claimhub("doctor", "--json").json if not check["ok"]]
+
+    assert remedies == ["claimhub migrate", "claimhub stack up, or correct CLAIMHUB_LEDGER"]
+
+
 @pytest.mark.parametrize("command", ["up", f"send {NOTICE} notice.json"])
 def test_a_missing_broker_is_named_with_its_address(
     claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch, closed_port: int, tmp_path: Path, command: str
