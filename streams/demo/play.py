@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -33,7 +32,6 @@ LANES: Final = 4
 
 _START_LIMIT_S: Final = 40.0
 _STEP_LIMIT_S: Final = 20.0
-_PLAIN_WIDTH: Final = 160
 
 
 class Player:
@@ -96,11 +94,11 @@ def run_demo(json: bool) -> int:
     """
     started = time.monotonic()
     configure_logging("ERROR", json=False)
-    settings = _demo_settings(load_settings().data_dir / "demo")
-    stream = sys.stderr if json else sys.stdout
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else _PLAIN_WIDTH)
+    settings = _demo_settings(load_settings())
+    console = Console(file=sys.stderr if json else sys.stdout, highlight=False, markup=False, emoji=False)
     console.print("Starting the hub on an embedded broker; forming its consumer group takes 3 s", soft_wrap=True)
-    shutil.rmtree(settings.data_dir, ignore_errors=True)
+    if settings.data_dir.exists():
+        shutil.rmtree(settings.data_dir)
     migrate(settings.ledger_url)
     screen = open_screen(console)
     report: Report | None = None
@@ -112,8 +110,10 @@ def run_demo(json: bool) -> int:
         failures = report.failures(STORIES)
     finally:
         screen.close()
-    if report is not None:
-        show.as_json(report) if json else show_report(report, settings.data_dir)
+    if report is not None and json:
+        show.as_json(report)
+    elif report is not None:
+        show_report(report, settings.data_dir)
     for failure in failures:
         show.note(f"claimhub demo: {failure}")
     console.print(f"\nThe demo took {time.monotonic() - started:.1f} s", soft_wrap=True)
@@ -138,15 +138,7 @@ async def play_in_hub(settings: Settings, cluster: Cluster, screen: Screen, leav
         cluster.close()
 
 
-def _demo_settings(folder: Path) -> Settings:
-    """Everything in this process, whatever the environment names."""
-    return load_settings().model_copy(
-        update={
-            "kafka": EMBEDDED,
-            "registry": EMBEDDED,
-            "ledger": "",
-            "data_dir": folder,
-            "lanes": LANES,
-            "http_port": 0,
-        }
-    )
+def _demo_settings(settings: Settings) -> Settings:
+    """Everything in this process and in a folder of its own, whatever these settings name."""
+    own = {"kafka": EMBEDDED, "registry": EMBEDDED, "ledger": "", "lanes": LANES, "http_port": 0}
+    return settings.model_copy(update={**own, "data_dir": settings.data_dir / "demo"})

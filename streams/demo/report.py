@@ -1,6 +1,5 @@
 """What the demo ends with: claims, payments with finance's answer, dead letters, what waits, and the ledger's proof."""
 
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -168,5 +167,8 @@ def _amount(amount_minor: int | None, currency: str | None) -> str:
 
 
 def _program() -> str:
-    """How this program can be called again: by its name, or by the path it was called by when it is not on PATH."""
-    return "claimhub" if shutil.which("claimhub") else os.path.relpath(sys.argv[0])
+    """How this program can be called again: by its name, or by its path when it is not on PATH."""
+    called = Path(sys.argv[0])
+    if shutil.which(called.name):
+        return called.name
+    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)
