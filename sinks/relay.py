@@ -28,6 +28,7 @@ from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, Published
 from sinks.read_back import LogReader, LogUnreadable
 
 PAGE: Final = 2000
+KEPT: Final = 50_000  # committed rows of a lane kept in memory until they are sent
 QUEUED: Final = 50_000  # records in the producer above which no further page is read
 MARK_S: Final = 0.1
 AGAIN_S: Final = 0.3  # wait after a failure of the ledger, the log or a delivery
@@ -47,7 +48,7 @@ class OutboxGap(Exception):
 
 
 class RelayLane:
-    """One lane under one token, shared with the intake: it sets `owe` after a commit with outputs, `dead` when lost.
+    """One lane under one token, shared with the intake: it calls `committed` with new outputs, sets `dead` when lost.
 
     `busy` is true while the relay is at work on the lane; `deliveries` is None until the lane has been read back.
     """
@@ -61,6 +62,23 @@ class RelayLane:
         self.deliveries: Deliveries | None = None
         self.not_before = 0.0
         self.instructions: deque[tuple[int, int]] = deque()  # (seq, at_ms) of payment instructions on their way
+        self._committed: deque[OutboxRow] = deque()
+
+    def committed(self, rows: list[OutboxRow]) -> None:
+        """Hand over what was just committed, so that it need not be read again; too much is left to the ledger."""
+        if len(self._committed) + len(rows) <= KEPT:
+            self._committed.extend(rows)
+        self.owe = True
+
+    def committed_after(self, seq: int) -> list[OutboxRow]:
+        """The next page of rows that were handed over, if the very next one after `seq` is among them."""
+        rows = self._committed
+        while rows and rows[0].seq <= seq:
+            rows.popleft()
+        page: list[OutboxRow] = []
+        while rows and len(page) < PAGE and rows[0].seq == seq + 1 + len(page):
+            page.append(rows.popleft())
+        return page
 
 
 class Relay:
@@ -225,7 +243,7 @@ class Relay:
     def _send_page(self, lane: RelayLane, deliveries: Deliveries) -> None:
         lane.owe = False  # before the rows are read: a commit after that sets it again
         seq = deliveries.sent
-        rows = self._ledger.outbox_after(lane.lane, lane.token, seq, PAGE)
+        rows = lane.committed_after(seq) or self._ledger.outbox_after(lane.lane, lane.token, seq, PAGE)
         if not rows or lane.dead:
             return
         self._know_places(lane, deliveries, rows)

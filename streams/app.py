@@ -174,7 +174,7 @@ class Hub:
         except PositionMoved as error:
             self._leave(Exit.POSITION_MOVED, str(error))
         else:
-            self._intake.committed(batch, committed.taken, bool(committed.effects.outbox))
+            self._intake.committed(batch, committed.taken, committed.effects.outbox)
 
 
 async def run_until_signal(hub: Hub, on_started: Callable[[Hub], Any] = lambda hub: None) -> Exit:

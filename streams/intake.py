@@ -12,7 +12,7 @@ from monitoring.health import Health
 from monitoring.log import get_logger
 from monitoring.metrics import Dropped, Metrics
 from schemas.topics import INBOUND, TOPICS
-from sinks.ledger.port import Ledger, LedgerUnavailable, TopicChanged
+from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, TopicChanged
 from sinks.relay import Relay, RelayLane
 from streams.cluster import Cluster, ClusterUnavailable, TopicsMissing
 from streams.exits import CannotGoOn, Exit
@@ -78,7 +78,7 @@ class Intake:
 
     # -- called from pool threads
 
-    def committed(self, batch: Batch, taken: int, sent: bool) -> None:
+    def committed(self, batch: Batch, taken: int, outbox: list[OutboxRow]) -> None:
         """A batch is in the ledger: go on with what arrived meanwhile."""
         lane = batch.lane
         with self._lock:
@@ -86,8 +86,8 @@ class Intake:
             lane.progress_at = time.monotonic()
             if taken < len(batch.records):
                 self._stop_lane(lane)
-        if sent:
-            lane.relay.owe = True
+        if outbox:
+            lane.relay.committed(outbox)
             self._relay.wake()
         self._next_batch(lane)
 
