@@ -156,11 +156,11 @@ def test_an_error_below_an_expected_one_has_its_code() -> None:
 
 def test_a_plain_table_is_aligned_also_below_chinese_text(capsys: pytest.CaptureFixture[str]) -> None:
     """A Chinese character is two columns wide; an empty table says so beside the data."""
-    show.table(("name", "n"), [("报案", 1), ("claim", None)], "none")
+    show.table(("name", "n"), [("查勘定损", 1), ("claim", None)], "none")
     show.table(("name", "n"), [], "none")
     out, err = capsys.readouterr()
 
-    assert out == "name   n\n报案   1\nclaim\n"
+    assert out == "name      n\n查勘定损  1\nclaim\n"
     assert err == "none\n"
 
 
