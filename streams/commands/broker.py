@@ -1,7 +1,8 @@
 """Which Kafka a command speaks to; a running hub's embedded broker is found by a file in the data folder."""
 
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from streams.cluster import ClientOptions
@@ -12,6 +13,22 @@ from streams.settings import Settings
 def address_file(settings: Settings) -> Path:
     """Where a running hub writes the address of its embedded broker."""
     return settings.data_dir / "embedded-broker"
+
+
+def check_alone(settings: Settings) -> None:
+    """Raise Unavailable when a hub with its embedded broker runs on this data folder already.
+
+    A second one would take the ledger's lanes for another broker's log.
+    """
+    file = address_file(settings)
+    if settings.embedded_kafka and file.exists():
+        address = file.read_text()
+        host, _, port = address.rpartition(":")
+        with suppress(OSError, ValueError), socket.create_connection((host, int(port)), timeout=1):
+            raise Unavailable(
+                f"a hub with its embedded broker runs in {settings.data_dir} already ({address}). "
+                "Stop it, or set CLAIMHUB_DATA_DIR to another folder"
+            )
 
 
 @contextmanager

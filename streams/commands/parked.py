@@ -5,14 +5,12 @@ import time
 from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
-from schemas.codec import Codec
 from schemas.records import Wake, WakeKind
 from sinks.ledger.tables import parked
-from streams.app import open_registry
 from streams.commands import show
 from streams.commands.deliver import Outgoing
 from streams.commands.failures import Failed
-from streams.commands.send import encoded
+from streams.commands.send import encoded, open_codec
 from streams.settings import Settings
 
 
@@ -54,6 +52,5 @@ def wake(settings: Settings, connection: Connection, claim: str) -> Outgoing:
     """The record that has a claim's waiting records tried again. Raises Failed when none waits."""
     if not read_parked(connection, claim):
         raise Failed(f"nothing is parked for claim {claim}. See: claimhub parked ls")
-    codec = Codec(open_registry(settings), settings.max_record_bytes)
     record = Wake(claim=claim, kind=WakeKind.RETRY, at_ms=time.time_ns() // 1_000_000)
-    return encoded(codec, "hub.wake.v1", claim, record)
+    return encoded(open_codec(settings), "hub.wake.v1", claim, record)

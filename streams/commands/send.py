@@ -10,7 +10,6 @@ import msgspec
 from schemas.codec import Codec, without_value
 from schemas.records import Record
 from schemas.topics import INBOUND, TOPICS, Key
-from streams.app import open_registry
 from streams.commands import show
 from streams.commands.deliver import Headers, Outgoing
 from streams.commands.failures import WrongInput
@@ -52,6 +51,13 @@ def read_records(topic: str, text: str, name: str) -> list[tuple[str, Record]]:
     return [_read_row(topic, row) for row in rows]
 
 
+def open_codec(settings: Settings) -> Codec:
+    """The codec of the registry the settings name."""
+    from streams.app import open_registry  # brings the whole hub with it: a second
+
+    return Codec(open_registry(settings), settings.max_record_bytes)
+
+
 def outgoing(
     settings: Settings, topic: str, records: list[tuple[str, Record]], key: str | None = None
 ) -> list[Outgoing]:
@@ -59,7 +65,7 @@ def outgoing(
 
     Raises WrongInput, RegistryUnavailable, UnknownSchema.
     """
-    codec = Codec(open_registry(settings), settings.max_record_bytes)
+    codec = open_codec(settings)
     found = []
     for number, (own, record) in enumerate(records, 1):
         try:

@@ -10,7 +10,7 @@ from sinks.ledger.open import SQLITE, parse_url
 from streams.app import Hub, open_cluster, open_registry, run_until_signal
 from streams.cluster import Cluster
 from streams.commands import show
-from streams.commands.broker import announced
+from streams.commands.broker import announced, check_alone
 from streams.commands.failures import Unavailable, WrongInput
 from streams.commands.ledger import run_migrations
 from streams.commands.topics import mismatched
@@ -35,6 +35,7 @@ def run(settings: Settings) -> Exit:
     A SQLite ledger is made and migrated first. Raises LedgerUnavailable, ClusterUnavailable, TopicsMissing,
     RegistryUnavailable, AddressTaken or Unavailable, each with what to do, before any record is taken.
     """
+    check_alone(settings)
     configure_logging(settings.log_level, json=not sys.stderr.isatty())
     if parse_url(settings.ledger_url).drivername == SQLITE:
         run_migrations(settings)

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec import to_builtins
 
 from schemas.partitioner import partition_for
+from schemas.topics import TOPICS
 from tests import claims as make
 from tests.e2e.conftest import Broker, Claimhub
 from tests.e2e.filled_ledger import POISON, FilledLedger
@@ -360,6 +361,14 @@ def test_a_role_that_is_not_there_is_wrong_use(claimhub: Claimhub, role: str, sa
 # -- settings and cases
 
 
+def test_schemas_register_tells_each_topics_id(claimhub: Claimhub) -> None:
+    """The embedded registry has them all."""
+    ids = claimhub("schemas", "register", "--json").json
+
+    assert ids.keys() == TOPICS.keys()
+    assert NOTICE in claimhub("topics", "ls").out and NOTICE in claimhub("schemas", "register").out
+
+
 def test_config_shows_where_a_value_comes_from_and_no_secret(
     claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -411,6 +420,8 @@ def test_up_takes_what_another_process_sends_and_drains_on_sigterm(claimhub: Cla
         assert claimhub("send", "underwriting.policy.v1", _example(tmp_path, make.policy())).code == 0
         assert claimhub("send", NOTICE, _example(tmp_path, make.notice())).code == 0
         _wait(lambda: claimhub("claim", "show", make.CLAIM).code == 0)
+        second = claimhub("up")
+        assert second.code == 69 and "already" in second.err
         hub.send_signal(signal.SIGTERM)
         assert hub.wait(30) == 0
     finally:
