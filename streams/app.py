@@ -1,6 +1,7 @@
 """The one place that wires the hub's parts together. Nothing is built at import."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -184,8 +185,20 @@ async def run_until_signal(hub: Hub, on_started: Callable[[Hub], Any] = lambda h
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     await hub.start()
+    _spare_the_collector()
     on_started(hub)
     await stopped.wait()
     log.info("draining")
     await hub.stop()
     return Exit.OK
+
+
+def _spare_the_collector() -> None:
+    """Leave what lives for ever out of garbage collection, and collect the rest a hundred times less often.
+
+    A batch makes thousands of values that reference counting frees: looking for cycles among them took an eighth of a
+    worker's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)

@@ -64,7 +64,10 @@ class PolicyInForce(_Part, frozen=True, kw_only=True):
 
     def cover(self, name: str) -> PolicyCover | None:
         """The cover of this name, if the policy has it."""
-        return next((cover for cover in self.covers if cover.cover == name), None)
+        for cover in self.covers:
+            if cover.cover == name:
+                return cover
+        return None
 
 
 class Surveyed(_Part, frozen=True, kw_only=True):

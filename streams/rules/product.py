@@ -1,7 +1,7 @@
 """What a product's contract and the regulator fix, as data with effective dates."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -10,6 +10,9 @@ from typing import Protocol, TypeVar
 from msgspec import Struct, toml
 
 from schemas.records import Fault
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class CompulsoryBucket(StrEnum):
@@ -113,6 +116,11 @@ def motor() -> Product:
 
 def _in_force(newest_first: tuple[D, ...], at_ms: int) -> D:
     for entry in newest_first:
-        if entry.since.timestamp() * 1000 <= at_ms:
+        if _ms(entry.since) <= at_ms:
             return entry
     return newest_first[-1]
+
+
+@cache
+def _ms(since: datetime) -> int:
+    return (since - _EPOCH) // _MILLISECOND
