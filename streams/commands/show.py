@@ -4,8 +4,12 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
+
+_SENTENCE: Final = 20
+"""Columns of the terminal that a sentence gets at least."""
 
 
 def as_json(value: object) -> None:
@@ -54,15 +58,23 @@ def masked(account: str) -> str:
 
 
 def _rich_table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Sentences wrap; an id is never cut, since it is there to be copied."""
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(*headings, box=box.SIMPLE_HEAD)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading, column in zip(headings, zip(*cells, strict=True), strict=True):
+        widest = max(map(cell_len, (heading, *column)))
+        sentence = any(" " in cell.strip() for cell in column)
+        grid.add_column(heading, no_wrap=not sentence, min_width=min(widest, _SENTENCE) if sentence else widest)
     for row in cells:
         grid.add_row(*(Text(cell) for cell in row))
-    Console().print(grid)
+    least = sum((column.min_width or 0) + 3 for column in grid.columns)
+    console = Console()
+    console.print(grid, width=max(console.width, least), crop=False)
 
 
 def _plain_table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

@@ -45,10 +45,10 @@ def read_timeline(connection: Connection, claim: str) -> list[Moment]:
 def show_timeline(moments: list[Moment]) -> None:
     """Print the timeline; what was sent stands indented below its cause."""
     rows = [
-        (m.at, m.outcome, f"  {m.topic}" if m.cause else m.topic, m.ref.partition("/")[2], m.rule, m.reason)
+        (m.at, m.outcome, f"  {m.topic}" if m.cause else m.topic, m.ref.partition("/")[2], f"{m.reason} [{m.rule}]")
         for m in moments
     ]
-    show.table(("time", "outcome", "topic", "record", "rule", "reason"), rows, "nothing happened")
+    show.table(("time", "outcome", "topic", "record", "reason [rule]"), rows, "nothing happened")
 
 
 def _came(connection: Connection, claim: str) -> list[Moment]:

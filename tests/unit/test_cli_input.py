@@ -164,6 +164,19 @@ def test_a_plain_table_is_aligned_also_below_chinese_text(capsys: pytest.Capture
     assert err == "none\n"
 
 
+def test_a_terminal_table_cuts_no_id_and_keeps_sentences_readable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the terminal is narrower than the ids."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    ids = ["repair.estimate.v1/1/3/42", "2026-03-05T02:00:00.000Z"]
+    show.table(("id", "time", "reason"), [(*ids, "the key and the field claim differ")], "none")
+    out = capsys.readouterr().out
+
+    assert all(found in out for found in (*ids, "the key and the", "field claim differ"))
+
+
 def test_an_account_shows_its_last_four_digits() -> None:
     """And nothing else."""
     assert show.masked("6200000000000000018") == "…0018"
