@@ -74,7 +74,8 @@ def _rich_table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> None
         grid.add_row(*(Text(cell) for cell in row))
     least = sum((column.min_width or 0) + 3 for column in grid.columns)
     console = Console()
-    console.print(grid, width=max(console.width, least), crop=False)
+    console.width = max(console.width, least)
+    console.print(grid)
 
 
 def _plain_table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
