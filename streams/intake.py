@@ -20,6 +20,7 @@ from streams.lanes import Batch, Lane
 from streams.received import Received, from_kafka
 from streams.settings import Settings
 from streams.take import take_lanes
+from streams.watch import Watch
 
 _HOLD_RECORDS, _GO_ON_RECORDS = 4000, 1000
 _COLLECT_S, _COLLECT_RECORDS = 0.010, 1000
@@ -54,6 +55,7 @@ class Intake:
         self._metrics = metrics
         self._health = health
         self._owner = owner
+        self._watch = Watch(metrics, health, settings.watchdog_s, leave)
         self._dispatch = dispatch
         self._leave = leave
         self._lock = threading.Lock()
@@ -83,7 +85,6 @@ class Intake:
         lane = batch.lane
         with self._lock:
             lane.busy = False
-            lane.progress_at = time.monotonic()
             if taken < len(batch.records):
                 self._stop_lane(lane)
         if outbox:
@@ -152,7 +153,8 @@ class Intake:
                 self._tell_kafka()
             if now - measured > _MEASURE_S:
                 measured = now
-                self._measure(now)
+                with self._lock:
+                    self._watch.look(list(self._lanes.values()), self._end, now)
         self._drain()
 
     def _collect(self) -> None:
@@ -381,34 +383,6 @@ class Intake:
                 self._consumer.commit(offsets=places, asynchronous=True)
             except KafkaException as error:
                 log.warning("offsets not told to Kafka", code=error.args[0].name())
-
-    def _measure(self, now: float) -> None:
-        """Lag by topic, and the watchdog: lag and no progress for too long means something is wrong with us."""
-        behind = dict.fromkeys(INBOUND, 0)
-        oldest_ms: dict[str, int] = {}
-        with self._lock:
-            lanes = list(self._lanes.values())
-            for lane in lanes:
-                lagging = 0
-                for topic, position in lane.positions.items():
-                    end = self._end(topic, lane)
-                    lagging += max(0, end - position)
-                    behind[topic] += max(0, end - position)
-                    first_ms = lane.buffer.oldest_ms(topic)
-                    if end > position and first_ms is not None:
-                        oldest_ms[topic] = min(first_ms, oldest_ms.get(topic, first_ms))
-                if not lagging:
-                    lane.progress_at = now
-        for topic, count in behind.items():
-            self._metrics.lag_records.labels(topic).set(count)
-            age_s = max(0.0, time.time() - oldest_ms[topic] / 1000) if topic in oldest_ms else 0.0
-            self._metrics.lag_seconds.labels(topic).set(age_s)
-        self._metrics.parked_records.set(sum(len(w) for lane in lanes for w in list(lane.state.parked.values())))
-        self._metrics.last_progress_timestamp_seconds.set_to_current_time()
-        for lane in lanes:
-            still_s = now - lane.progress_at
-            if lane.stopped is None and still_s > self._settings.watchdog_s:
-                self._leave(Exit.STUCK, f"lane {lane.no} has lag and made no progress for {still_s:.0f} s")
 
     def _end(self, topic: str, lane: Lane) -> int:
         try:

@@ -47,7 +47,6 @@ class Lane:
         self.paused: set[str] = set()
         self.blocked_since: float | None = None
         self.stepped_at = 0.0
-        self.progress_at = time.monotonic()
 
 
 class Batch(Struct):
