@@ -154,7 +154,7 @@ class Intake:
             if now - measured > _MEASURE_S:
                 measured = now
                 with self._lock:
-                    self._watch.look(list(self._lanes.values()), self._end, now)
+                    self._watch.look(list(self._lanes.values()), now)
         self._drain()
 
     def _collect(self) -> None:
@@ -162,11 +162,21 @@ class Intake:
         if first is None:
             return
         messages = [first, *self._consumer.consume(_COLLECT_RECORDS, _COLLECT_S)]
+        touched: set[tuple[int, str]] = set()
         with self._lock:
             for message in messages:
-                self._accept(message)
+                self._accept(message, touched)
+        self._learn_ends(touched)
 
-    def _accept(self, message: Message) -> None:
+    def _learn_ends(self, touched: set[tuple[int, str]]) -> None:
+        """Ask the library how far the broker said these partitions go; not under the lock, each call yields."""
+        for number, topic in touched:
+            lane = self._lanes.get(number)
+            if lane is not None:
+                _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
+                lane.ends[topic] = int(end)
+
+    def _accept(self, message: Message, touched: set[tuple[int, str]]) -> None:
         error = message.error()
         if error is not None:
             self._on_error(error, message)
@@ -178,13 +188,14 @@ class Intake:
         if record.offset >= lane.fetched[record.topic]:
             lane.fetched[record.topic] = record.offset + 1
             lane.buffer.add(record)
+            touched.add((lane.no, record.topic))
 
     def _on_error(self, error: KafkaError, message: Message) -> None:
         code, topic, partition, offset = error.code(), message.topic(), message.partition(), message.offset()
         if code == KafkaError._PARTITION_EOF:
             if topic is not None and partition in self._lanes and offset is not None:
-                fetched = self._lanes[partition].fetched
-                fetched[topic] = max(fetched[topic], offset)
+                lane = self._lanes[partition]
+                lane.fetched[topic] = lane.ends[topic] = max(lane.fetched[topic], offset)
         elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             self._leave(Exit.LOG_LOST, f"{topic}/{partition}: the log no longer holds our position ({error.str()})")
         elif error.fatal():
@@ -212,7 +223,7 @@ class Intake:
         if not lane.buffer.size:
             return []
         most = self._settings.batch_records
-        records = lane.buffer.take(most, lambda topic: self._at_end(topic, lane))
+        records = lane.buffer.take(most, lane.at_end)
         if records:
             lane.blocked_since = None
             return records
@@ -223,16 +234,6 @@ class Intake:
             lane.blocked_since = None
             return lane.buffer.take(most, lambda topic: True)
         return []
-
-    def _at_end(self, topic: str, lane: Lane) -> bool:
-        """Whether all that the broker said it has of this partition has been fetched."""
-        if topic in lane.paused:
-            return False
-        try:
-            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, lane.no), cached=True)
-        except KafkaException:
-            return True
-        return 0 <= int(end) <= lane.fetched[topic]
 
     def _may_step_over(self, lane: Lane) -> bool:
         """Offsets that only control records fill are stepped over when idle, once a second."""
@@ -384,13 +385,6 @@ class Intake:
             except KafkaException as error:
                 log.warning("offsets not told to Kafka", code=error.args[0].name())
 
-    def _end(self, topic: str, lane: Lane) -> int:
-        try:
-            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, lane.no), cached=True)
-        except KafkaException:
-            return 0
-        return int(end)
-
     def _embedded_backlog(self) -> bool:
         """The embedded broker forgets with the process: what it still holds is applied before the hub stops."""
         if not self._cluster.memory_only:
@@ -399,9 +393,7 @@ class Intake:
             self._deadline = time.monotonic() + _STOP_WAIT_S
         with self._lock:
             lanes = [lane for lane in self._lanes.values() if lane.stopped is None]
-            behind = any(
-                self._end(topic, lane) > position for lane in lanes for topic, position in lane.positions.items()
-            )
+            behind = any(lane.lag(topic) for lane in lanes for topic in lane.positions)
             unsent = any(self._relay.pending(lane.relay) or lane.relay.owe for lane in lanes)
         return (behind or unsent) and time.monotonic() < self._deadline
 

@@ -28,8 +28,9 @@ _policy = json.Decoder(PolicyFile).decode
 class Lane:
     """One lane under one token. A new token makes a new Lane; results for an old one are ignored.
 
-    `positions` are what the ledger has committed, `fetched` the next offsets to come from Kafka. `busy` while a batch
-    is in flight, `dead` once the lane is lost, `stopped` with the reason when it must not go on.
+    `positions` are what the ledger has committed, `fetched` the next offsets to come from Kafka, `ends` the offsets
+    after the last record as far as the broker has said. `busy` while a batch is in flight, `dead` once the lane is
+    lost, `stopped` with the reason when it must not go on.
     """
 
     def __init__(self, taken: TakenLane, lanes: int, relay: RelayLane) -> None:
@@ -38,6 +39,7 @@ class Lane:
         self.generations = taken.generations
         self.positions = dict(taken.positions)
         self.fetched = dict(taken.positions)
+        self.ends: dict[str, int] = {}
         self.buffer = Buffer(taken.positions)
         self.state = LaneState(taken.lane, lanes, taken.seq, taken.entry)
         self.relay = relay
@@ -47,6 +49,15 @@ class Lane:
         self.paused: set[str] = set()
         self.blocked_since: float | None = None
         self.stepped_at = 0.0
+
+    def at_end(self, topic: str) -> bool:
+        """Whether all that the broker said it has of this partition has been fetched."""
+        end = self.ends.get(topic)
+        return end is not None and self.fetched[topic] >= end and topic not in self.paused
+
+    def lag(self, topic: str) -> int:
+        """Records of a topic in the log, as far as the broker has said, and not in the ledger."""
+        return max(0, self.ends.get(topic, 0) - self.positions[topic])
 
 
 class Batch(Struct):

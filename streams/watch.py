@@ -10,9 +10,6 @@ from schemas.topics import INBOUND
 from streams.exits import Exit
 from streams.lanes import Lane
 
-End = Callable[[str, Lane], int]
-"""The offset after a partition's last record, as far as the broker has said; 0 when it has not."""
-
 
 class Watch:
     """Looks at the lanes once a second. A lane's progress outlives its token: dropping and taking it again is none."""
@@ -27,13 +24,13 @@ class Watch:
         self._leave = leave
         self._moved: dict[int, tuple[dict[str, int], float]] = {}
 
-    def look(self, lanes: Sequence[Lane], end: End, now: float) -> None:
+    def look(self, lanes: Sequence[Lane], now: float) -> None:
         """Bring the metrics up to date and judge each lane's progress. `now` is monotonic, in seconds."""
         behind = dict.fromkeys(INBOUND, 0)
         oldest_ms: dict[str, int] = {}
         for lane in lanes:
             positions = dict(lane.positions)
-            lag = {topic: max(0, end(topic, lane) - position) for topic, position in positions.items()}
+            lag = {topic: lane.lag(topic) for topic in positions}
             for topic, count in lag.items():
                 behind[topic] += count
                 first_ms = lane.buffer.oldest_ms(topic)

@@ -15,6 +15,7 @@ from streams.received import from_kafka
 
 _INSTRUCTIONS: Final = "finance.payment-instruction.v1"
 _QUIET_S: Final = 10.0
+_BURST_S: Final = 0.005
 
 
 class Latency(NamedTuple):
@@ -50,12 +51,14 @@ def measure(cluster: KafkaCluster, codec: Codec, lanes: int, *, rate: int, secon
     count = rate * seconds // STEPS
     finance = _Finance(_at_the_end(cluster, lanes), count)
     finance.start()
-    producer = Producer({**cluster.options, "linger.ms": 0})
+    producer = Producer(dict(cluster.options))
     sent_at: dict[bytes, float] = {}
     started = time.perf_counter()
     for number, sent in enumerate(claims(count, first_claim, spread=max(1, rate // STEPS))):
-        while (ahead_s := started + number / rate - time.perf_counter()) > 0:
-            producer.poll(ahead_s)
+        ahead_s = started + number / rate - time.perf_counter()
+        if ahead_s > _BURST_S:  # a sleep for every record would be a load of its own
+            producer.poll(0)
+            time.sleep(ahead_s)
         event_id = f"latency-{first_claim}-{number}"
         if sent.topic == DECIDING_TOPIC:
             sent_at[f"bench {event_id}".encode()] = time.perf_counter()
@@ -83,10 +86,10 @@ class _Finance(threading.Thread):
     def run(self) -> None:
         """Consume; ends with the last instruction, or with the process."""
         while len(self.received_at) < self._count:
-            for message in self._consumer.consume(500, 0.005):
-                if message.error() is None:
-                    cause = dict(from_kafka(message).headers)["causationid"] or b""
-                    self.received_at.setdefault(cause, time.perf_counter())
+            message = self._consumer.poll(1.0)
+            if message is not None and message.error() is None:
+                cause = dict(from_kafka(message).headers)["causationid"] or b""
+                self.received_at.setdefault(cause, time.perf_counter())
         self._consumer.close()
 
 
@@ -96,7 +99,6 @@ def _at_the_end(cluster: KafkaCluster, lanes: int) -> Consumer:
         "group.id": "bench-finance",
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
-        "fetch.wait.max.ms": 5,
     }
     consumer = Consumer(options)
     ends = cluster.bounds([_INSTRUCTIONS], range(lanes))

@@ -125,7 +125,7 @@ class Bench:
             "CLAIMHUB_HTTP_PORT": str(port),
             "CLAIMHUB_LOG_LEVEL": "WARNING",
         }
-        with running(["streams.cli", "up", "--role", "worker"], settings) as process:
+        with running(["streams", "up", "--role", "worker"], settings) as process:
             yield process, f"http://127.0.0.1:{port}/metrics"
 
 

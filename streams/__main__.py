@@ -1,0 +1,5 @@
+"""`python -m streams` is the `claimhub` command."""
+
+from streams.cli import main
+
+main()
