@@ -1,16 +1,17 @@
 """A lane: one partition number across all topics, under one token, with at most one batch in flight."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from msgspec import Struct, json
 
+from monitoring.log import get_logger
 from monitoring.metrics import Metrics
 from schemas.codec import Codec
 from schemas.topics import TOPICS, Key
+from sinks.ledger.port import DeadRow, LaneCommit, Ledger, ParkedRow
 from sinks.ledger.port import Lane as TakenLane
-from sinks.ledger.port import LaneCommit, Ledger
 from sinks.relay import RelayLane
 from streams.buffer import Buffer
 from streams.decide import Decider, Effects, LaneState, Lookup
@@ -20,6 +21,8 @@ from streams.rules.claim import Claim
 from streams.rules.policy_file import PolicyFile
 
 _CLAIMS_CACHED = 20_000
+
+log = get_logger("lanes")
 
 _claim = json.Decoder(Claim).decode
 _policy = json.Decoder(PolicyFile).decode
@@ -113,6 +116,7 @@ class LaneProcessor:
         state.forget_oldest(_CLAIMS_CACHED)
         self._measure(effects, decided - started, time.perf_counter() - decided)
         self._metrics.sql_statements.inc(commit.statements)
+        _tell(effects)
         return Committed(effects.taken, effects)
 
     def _load(self, records: list[Parsed], state: LaneState, parser: Parser) -> None:
@@ -180,6 +184,19 @@ class LaneProcessor:
             metrics.dead_letters.labels(dead.topic, dead.code).inc()
         for (topic, outcome), count in counts.items():
             metrics.records.labels(topic, outcome).inc(count)
+
+
+def _tell(effects: Effects) -> None:
+    """Log where each record stands that did not go its way; never what it holds."""
+    for dead in effects.dead:
+        _log(log.warning, "dead letter", dead, code=dead.code)
+    for parked in effects.parked.values():
+        _log(log.info, "parked", parked)
+
+
+def _log(write: Callable[..., object], event: str, row: DeadRow | ParkedRow, **more: str) -> None:
+    place = {"topic": row.topic, "generation": row.generation, "partition": row.partition, "offset": row.offset}
+    write(event, claim=row.subject, **place, reason=row.reason, **more)
 
 
 def _with_parked(records: list[Parsed], state: LaneState) -> Iterable[Parsed]:
