@@ -2,6 +2,7 @@
 
 import json
 import re
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
@@ -32,13 +33,17 @@ class ConfluentRegistry:
         except (ValueError, TypeError) as error:  # its text may hold the URL with its password
             why = f"cannot be asked ({type(error).__name__}). Check the settings of the registry's URL and options"
             raise RegistryUnavailable(f"the schema registry at {self._shown_url} {why}") from None
+        weakref.finalize(self, self._client.close)  # its connections end with this object, not some time later
 
     def schema_by_id(self, schema_id: int) -> str:
         """The schema's JSON text. Raises UnknownSchema, RegistryUnavailable."""
         return _text(self._ask(schema_id, lambda: self._client.get_schema(schema_id)))
 
     def schema_by_guid(self, guid: str) -> str:
-        """The schema's JSON text by its GUID. Raises UnknownSchema, RegistryUnavailable."""
+        """The schema's JSON text by its GUID. Raises UnknownSchema, RegistryUnavailable.
+
+        A registry that has no GUIDs, as Apicurio, knows none.
+        """
         return _text(self._ask(guid, lambda: self._client.get_schema_by_guid(guid)))
 
     def id_of(self, topic: str) -> int:

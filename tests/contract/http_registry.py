@@ -38,6 +38,8 @@ class HttpRegistry:
             case "PUT", ["config", subject]:
                 self.levels[subject] = sent["compatibility"]
                 found = sent
+            case "GET", ["config", subject] if subject in self.levels:
+                found = {"compatibilityLevel": self.levels[subject]}
             case "POST", ["subjects", subject, "versions"]:
                 known = self._id(sent["schema"]) or len(self.schemas) + 1
                 self.schemas[known] = sent["schema"]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
 from connectors.registry import ConfluentRegistry, EmbeddedRegistry
 from schemas.codec import Codec, RegistryUnavailable, SchemaSource, UnknownSchema
@@ -88,12 +89,25 @@ def test_ids_of_the_embedded_registry_never_move() -> None:
     assert json.loads(EmbeddedRegistry().schema_by_id(1001))["name"] == "LossNotice"
 
 
-def test_subjects_get_their_compatibility(http: HttpRegistry) -> None:
+def test_subjects_get_their_compatibility(url: str) -> None:
     """FULL_TRANSITIVE for payment instructions, BACKWARD_TRANSITIVE for the others."""
-    ConfluentRegistry(http.url).register_all()
+    ConfluentRegistry(url).register_all()
 
-    assert http.levels == {topic.subject: topic.compatibility for topic in TOPICS.values()}
-    assert http.levels["finance.payment-instruction.v1-value"] == "FULL_TRANSITIVE"
+    with SchemaRegistryClient({"url": url}) as client:
+        levels = {topic.subject: client.get_compatibility(topic.subject) for topic in TOPICS.values()}
+    assert levels == {topic.subject: topic.compatibility for topic in TOPICS.values()}
+    assert levels["finance.payment-instruction.v1-value"] == "FULL_TRANSITIVE"
+
+
+def test_a_real_registry_keeps_what_readers_rely_on(registry_url: str) -> None:
+    """Another producer cannot register a field without a default."""
+    ConfluentRegistry(registry_url).register_all()
+    known = avro_schema("hub.wake.v1")
+    broken = {**known, "fields": [*known["fields"], {"name": "new", "type": "string"}]}
+
+    with SchemaRegistryClient({"url": registry_url}) as client, pytest.raises(SchemaRegistryError) as refused:
+        client.register_schema(TOPICS["hub.wake.v1"].subject, Schema(json.dumps(broken), "AVRO"))
+    assert refused.value.http_status_code == 409
 
 
 def test_a_schema_not_registered_yet_is_unknown(http: HttpRegistry) -> None:
@@ -103,7 +117,7 @@ def test_a_schema_not_registered_yet_is_unknown(http: HttpRegistry) -> None:
 
 
 def test_a_guid_the_registry_knows_is_found(http: HttpRegistry) -> None:
-    """As newer Confluent clients write it in a header."""
+    """As newer Confluent clients write it in a header. Apicurio gives no GUIDs and has no /schemas/guids to ask."""
     ConfluentRegistry(http.url).register_all()
 
     assert json.loads(ConfluentRegistry(http.url).schema_by_guid(str(UUID(int=1)))) == avro_schema(next(iter(TOPICS)))
