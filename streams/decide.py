@@ -180,12 +180,13 @@ class Decider:
         claim = msgspec.structs.replace(decision.claim, version=claim.version + 1, seen=(*claim.seen, parsed.event_id))
         self._state.claims[number] = claim
         self._journal(parsed, "done", decision.rule, decision.reason, inputs)
+        stage = stage_of(claim)
         self.effects.claims[number] = StateRow(
-            number, self._state.lane, claim.version, stage_of(claim), parsed.cause.at_ms, _json(claim).decode()
+            number, self._state.lane, claim.version, stage, parsed.cause.at_ms, _json(claim).decode()
         )
         for payment in decision.payments:
             self.effects.payments[payment.id] = self._payment_row(payment, parsed.cause)
-        status = snapshot(claim, decision.rule, decision.reason, parsed.cause)
+        status = snapshot(claim, stage, decision.rule, decision.reason, parsed.cause)
         self._send(parsed, (*decision.outputs, Output(_STATUS_TOPIC, number, status, decision.rule, decision.reason)))
 
     def _apply_to_policy(self, parsed: Parsed) -> None:
@@ -254,6 +255,7 @@ class Decider:
 
     def _send(self, parsed: Parsed, outputs: tuple[Output, ...]) -> None:
         state, cause = self._state, parsed.cause
+        shared = _shared_headers(parsed, state.lane)
         for number, output in enumerate(outputs, 1):
             state.seq += 1
             own = output.key == parsed.subject or TOPICS[output.topic].key is Key.NONE
@@ -270,7 +272,7 @@ class Decider:
                     output.rule,
                     output.reason,
                     cause.at_ms,
-                    pack_headers(_headers(output, f"{cause.ref}#{number}", parsed, state)),
+                    pack_headers([*shared, *_own_headers(output, f"{cause.ref}#{number}", state.seq)]),
                     self._encode(output.topic, output.record),
                 )
             )
@@ -349,22 +351,29 @@ def _dead_letter(parsed: Parsed, dead: Dead) -> Output:
     return Output(_DEAD_LETTER_TOPIC, parsed.subject or "unkeyed", letter, f"engine.{dead.code}", dead.reason)
 
 
-def _headers(output: Output, event_id: str, parsed: Parsed, state: LaneState) -> list[tuple[str, bytes]]:
-    """CloudEvents 1.0 Kafka binary headers, the causal chain, and the lane's number by which receivers see repeats."""
+def _shared_headers(parsed: Parsed, lane: int) -> list[tuple[str, bytes]]:
+    """What all outputs of one cause carry: CloudEvents 1.0 binary headers, the causal chain, and the source lane."""
     headers = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", event_id.encode()),
         ("ce_source", b"claimhub"),
-        ("ce_type", output.topic.encode()),
         ("ce_time", _rfc3339(parsed.cause.at_ms)),
-        ("ce_subject", output.key.encode()),
         ("correlationid", parsed.subject.encode()),
         ("causationid", parsed.event_id.encode()),
-        ("lane", b"%d" % state.lane),
-        ("seq", b"%d" % state.seq),
+        ("lane", b"%d" % lane),
     ]
     if parsed.trace is not None:
         headers.append(("traceparent", parsed.trace))
+    return headers
+
+
+def _own_headers(output: Output, event_id: str, seq: int) -> list[tuple[str, bytes]]:
+    """What tells one output from another; by `seq` receivers see repeats."""
+    headers = [
+        ("ce_id", event_id.encode()),
+        ("ce_type", output.topic.encode()),
+        ("ce_subject", output.key.encode()),
+        ("seq", b"%d" % seq),
+    ]
     if isinstance(output.record, PaymentInstruction):
         headers.append(("instruction_id", output.record.instruction_id.encode()))
     return headers

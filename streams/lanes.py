@@ -1,8 +1,8 @@
 """A lane: one partition number across all topics, under one token, with at most one batch in flight."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from msgspec import Struct, json
 
@@ -79,13 +79,6 @@ class Committed(Struct, frozen=True):
     effects: Effects
 
 
-class BatchProcessor(Protocol):
-    """Turns a batch into one transaction."""
-
-    def process(self, batch: Batch) -> Committed:
-        """Decode, load, decide, commit. Raises what the ledger raises; then the lane's state is of no more use."""
-
-
 class LaneProcessor:
     """The steps of one batch (design: lanes, one batch, one transaction). Runs in a pool thread, one batch a lane."""
 
@@ -94,18 +87,22 @@ class LaneProcessor:
         self._codec = codec
         self._metrics = metrics
         self._dead_letter_limit = dead_letter_limit
+        # The interpreter runs one thread at a time anyway: batches that queue here, rather than for its lock, leave it
+        # to the threads that wait for an answer of the database.
+        self._computing = threading.Lock()
 
     def process(self, batch: Batch) -> Committed:
-        """Decode, load, decide, commit: see BatchProcessor."""
+        """Decode, load, decide, commit. Raises what the ledger raises; then the lane's state is of no more use."""
         lane, state = batch.lane, batch.lane.state
         seq, entry = state.seq, state.entry
         parser = Parser(self._codec, lane.no, state.lanes, lane.generations, state.known)
-        records = [parser.parse(received) for received in batch.records]
+        with self._computing:
+            records = [parser.parse(received) for received in batch.records]
         self._load(records, state, parser)
-        started = time.perf_counter()
         lookup = self._look_up(records, state)
-        decider = Decider(state, lookup, self._codec.encode, self._dead_letter_limit)
-        effects = decider.decide(records)
+        with self._computing:
+            started = time.perf_counter()
+            effects = Decider(state, lookup, self._codec.encode, self._dead_letter_limit).decide(records)
         decided = time.perf_counter()
         positions = (
             batch.positions if effects.taken == len(records) else _positions(lane, batch.records[: effects.taken])

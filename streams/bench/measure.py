@@ -99,6 +99,12 @@ def throughput(program: psutil.Process, ledger: str, records: int, *, published:
     )
 
 
+def finish(program: psutil.Process, ledger: str, records: int) -> None:
+    """Wait until a program has taken `records` records and published what they led to."""
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        _wait_for(program, connection, records, published=True)
+
+
 def _wait_for(program: psutil.Process, connection: Connection, records: int, *, published: bool) -> Sample:
     deadline = time.monotonic() + _PATIENCE_S
     while True:

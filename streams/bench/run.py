@@ -18,7 +18,7 @@ from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec
 from sinks.ledger.migrate import migrate
 from streams.bench import latency
-from streams.bench.measure import Throughput, free_port, fresh_database, running, throughput
+from streams.bench.measure import Throughput, finish, free_port, fresh_database, running, throughput
 from streams.bench.workload import POLICIES, STEPS, claims, policies
 from streams.cluster import KafkaCluster
 from streams.stack.kafka import Kafka
@@ -50,7 +50,7 @@ class Bench:
         with fresh_database(self._postgres, _BASE) as base:
             migrate(base)
             with self._hub(base) as (hub, _):
-                throughput(hub, base, POLICIES, published=True)
+                finish(hub, base, POLICIES)
             self._send_claims()
             floors, hubs, waits = [], [], None
             for number in range(1, runs + 1):

@@ -1,18 +1,17 @@
 """The snapshot every department sees of a claim after each change (design: the sync board rests on its version)."""
 
 from schemas.records import ClaimStatus
-from streams.rules.claim import Claim, PaymentState
+from streams.rules.claim import Claim, PaymentState, Stage
 from streams.rules.decision import Cause
-from streams.rules.stage import stage_of
 
 
-def snapshot(claim: Claim, rule: str, reason: str, cause: Cause) -> ClaimStatus:
-    """The claim as it stands after `cause`, with the rule and reason of this change. Amounts in minor units."""
+def snapshot(claim: Claim, stage: Stage, rule: str, reason: str, cause: Cause) -> ClaimStatus:
+    """The claim as it stands at `stage` after `cause`, with the rule and reason of this change. Amounts in minor units."""
     notice, settlement = claim.notice, claim.settlement
     return ClaimStatus(
         claim=claim.number,
         version=claim.version,
-        stage=stage_of(claim),
+        stage=stage,
         line=None if notice is None else notice.line,
         policy_number=None if claim.policy is None else claim.policy.number,
         open_tasks=tuple(task.kind for task in claim.open_tasks),

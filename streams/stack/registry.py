@@ -54,7 +54,8 @@ class Registry:
                 # In memory unless told otherwise.
                 "apicurio.storage.kind": "sql",
                 "apicurio.storage.sql.kind": "h2",
-                "apicurio.datasource.url": f"jdbc:h2:file:{self.folder / 'data'}",
+                # H2 would keep what it has committed in memory for another half second.
+                "apicurio.datasource.url": f"jdbc:h2:file:{self.folder / 'data'};WRITE_DELAY=0",
             }
             options = [f"-D{name}={value}" for name, value in settings.items()]
             spawn([java(), HEAP, *options, "-jar", str(program / "quarkus-run.jar")], self.folder)
