@@ -55,6 +55,11 @@ class Health:
         with self._lock:
             self._parts[name] = Check(ok, "" if ok else reason)
 
+    def forget(self, name: str) -> None:
+        """Part `name` is no longer this process's: what it last said does not count."""
+        with self._lock:
+            self._parts.pop(name, None)
+
     def start(self) -> None:
         """Every part has been built and registered."""
         with self._lock:

@@ -344,6 +344,9 @@ class Intake:
         end = time.monotonic() + wait_s
         while time.monotonic() < end and any(lane.busy or self._relay.pending(lane.relay) for lane in lanes):
             time.sleep(0.005)
+        for lane in lanes:
+            self._health.forget(f"lane {lane.no}")
+        self._watch.forget(numbers)
         self._metrics.lanes_dropped.labels(why).inc(len(lanes))
         self._metrics.lanes_owned.set(len(self._lanes))
 

@@ -1,7 +1,7 @@
 """Lag by topic, and the watchdog: lag and a position that stands still mean something is wrong with this process."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from monitoring.health import Health
@@ -43,6 +43,12 @@ class Watch:
             self._metrics.lag_seconds.labels(topic).set(age_s)
         self._metrics.parked_records.set(sum(len(w) for lane in lanes for w in list(lane.state.parked.values())))
         self._metrics.last_progress_timestamp_seconds.set_to_current_time()
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """These lanes are another worker's now."""
+        for number in numbers:
+            self._moved.pop(number, None)
+            self._health.forget(f"progress of lane {number}")
 
     def _judge(self, lane: Lane, positions: dict[str, int], lagging: bool, now: float) -> None:
         before, since = self._moved.get(lane.no, (None, now))

@@ -6,7 +6,7 @@ from streams.rules.decision import Cause
 
 
 def snapshot(claim: Claim, stage: Stage, rule: str, reason: str, cause: Cause) -> ClaimStatus:
-    """The claim as it stands at `stage` after `cause`, with the rule and reason of this change. Amounts in minor units."""
+    """The claim at `stage` after `cause`, with the rule and reason of this change. Amounts in minor units."""
     notice, settlement = claim.notice, claim.settlement
     return ClaimStatus(
         claim=claim.number,

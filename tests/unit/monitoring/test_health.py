@@ -72,6 +72,17 @@ def test_ready_needs_every_registered_part() -> None:
     assert probe(health, "live")[0] == probe(health, "startup")[0] == 200
 
 
+def test_a_part_that_is_another_process_s_now_does_not_count() -> None:
+    """A lane that stopped here and was given away must not keep this process from being ready."""
+    health = Health()
+    health.start()
+    health.set("lane 3", ok=False, reason="stopped")
+
+    health.forget("lane 3")
+
+    assert health.ready().ok
+
+
 def test_a_failed_process_is_neither_alive_nor_ready() -> None:
     """It is replaced, and gets no work until then."""
     health = Health()
