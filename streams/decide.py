@@ -146,9 +146,9 @@ class Decider:
 
     def _apply(self, parsed: Parsed) -> bool:
         """Whether the record came to its end (applied, a duplicate, or a dead letter) rather than (still) waiting."""
+        if parsed.problem is not None:
+            return self._end(parsed, parsed.problem)
         try:
-            if parsed.problem is not None:
-                raise parsed.problem
             if isinstance(parsed.record, Wake) and parsed.record.kind is WakeKind.RETRY:
                 self._journal(
                     parsed, "retry", "engine.retry", "an operator asked to try the waiting records again", None
@@ -157,13 +157,16 @@ class Decider:
                 self._apply_to_policy(parsed)
             else:
                 self._apply_to_claim(parsed)
-        except Park as park:
-            self._park(parsed, park)
-            return False
-        except Dead as dead:
-            self._bury(parsed, dead)
-            return True
+        except (Park, Dead) as problem:
+            return self._end(parsed, problem)
         self._state.dead_in_a_row = 0
+        return True
+
+    def _end(self, parsed: Parsed, problem: Park | Dead) -> bool:
+        if isinstance(problem, Park):
+            self._park(parsed, problem)
+            return False
+        self._bury(parsed, problem)
         return True
 
     def _apply_to_claim(self, parsed: Parsed) -> None:

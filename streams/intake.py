@@ -197,6 +197,7 @@ class Intake:
                 lane = self._lanes[partition]
                 lane.fetched[topic] = lane.ends[topic] = max(lane.fetched[topic], offset)
         elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            self._watch_topics()  # in a topic made anew no position of ours holds: then that is the reason
             self._leave(Exit.LOG_LOST, f"{topic}/{partition}: the log no longer holds our position ({error.str()})")
         elif error.fatal():
             self._leave(Exit.KAFKA, f"the Kafka client cannot go on: {error.str()}")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from confluent_kafka import Message
 
-from schemas.codec import Codec, Undecodable, UnknownSchema
+from schemas.codec import SCHEMA_HEADER, Codec, Undecodable, UnknownSchema
 from schemas.partitioner import partition_for
 from schemas.records import Record
 from schemas.topics import TOPICS, Key
@@ -92,6 +92,7 @@ class Parser:
         self._lanes = lanes
         self._generations = generations
         self._known = known
+        self._unknown_schemas: dict[bytes | None, Park] = {}
 
     def parse(self, received: Received) -> Parsed:
         """Never raises for a bad record: the problem is in the result. RegistryUnavailable passes through."""
@@ -188,18 +189,28 @@ class Parser:
     def _decode(
         self, topic: str, key: bytes | None, subject: str, value: bytes | None, headers: Headers
     ) -> tuple[Record | None, Dead | Park | None]:
+        frame = _frame(value, headers)
+        if frame in self._unknown_schemas:  # the registry is asked once a batch, not once a record
+            return None, self._unknown_schemas[frame]
         try:
             record = self._codec.decode(topic, value, headers)
         except Undecodable as error:
             return None, Dead(error.code, error.reason)
         except UnknownSchema as error:
-            return None, Park(
-                f"schema {error.schema_id} is not in the registry; register it, then: claimhub parked retry", ()
-            )
+            why = f"schema {error.schema_id} is not in the registry; register it, then: claimhub parked retry"
+            return None, self._unknown_schemas.setdefault(frame, Park(why, ()))
         field = _KEY_FIELD[TOPICS[topic].key]
         if getattr(record, field) != subject:
             return None, Dead("key-mismatch", f"the key and the field {field} differ")
         return record, None
+
+
+def _frame(value: bytes | None, headers: Headers) -> bytes | None:
+    """The bytes that name the writer's schema: before the body, or in a header."""
+    for name, framed in headers:
+        if name == SCHEMA_HEADER:
+            return framed
+    return value and value[:5]
 
 
 def _cloud_event(headers: Headers, ref: str, timestamp_ms: int) -> tuple[str, int, bytes | None]:

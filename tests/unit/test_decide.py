@@ -216,8 +216,10 @@ class LateRegistry(EmbeddedRegistry):
     """A registry that does not know the schemas until told."""
 
     knows = False
+    asked = 0
 
     def schema_by_id(self, schema_id: int) -> str:
+        self.asked += 1
         if not self.knows:
             raise UnknownSchema(schema_id)
         return super().schema_by_id(schema_id)
@@ -236,6 +238,16 @@ def test_an_unknown_schema_waits_and_an_operator_lets_it_go_on() -> None:
 
     assert lane.outcomes() == [("hub.wake.v1", "retry"), (NOTICE, "done"), (ESTIMATE, "done")]
     assert not lane.parked
+
+
+def test_the_registry_is_asked_for_an_unknown_schema_once_a_batch() -> None:
+    """A flood of such records must not become a flood of questions."""
+    registry = LateRegistry()
+    lane = OneLane([make.policy()], Codec(registry, 1_000_000))
+    lane.take(make.notice(), make.notice(claim="CLM-2"), make.notice(claim="CLM-3"), make.estimate())
+
+    assert registry.asked == 2
+    assert len(lane.parked) == 4
 
 
 def test_an_operators_retry_of_a_wait_that_is_not_over_changes_nothing() -> None:
