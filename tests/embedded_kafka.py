@@ -1,27 +1,31 @@
 """librdkafka's in-process broker with chosen topics, and with errors to order: through the library's public C API."""
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import confluent_kafka
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Producer
 
+PARTITIONS = 4
+"""What every topic has."""
 PRODUCE = 0
 """Kafka's number of the Produce request."""
+ANSWER_S = 5.0
 
 
 class EmbeddedKafka:
     """A broker in this process; `address` is its bootstrap address. Memory only: `stop` forgets everything."""
 
-    def __init__(self, topics: Mapping[str, int]) -> None:
-        """`topics` maps each topic to its partition count."""
+    def __init__(self, topics: Iterable[str]) -> None:
         self._library = _library()
         self._client = self._library.rd_kafka_new(0, None, None, 0)
         self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
-        for topic, partitions in topics.items():
-            self._library.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1)
         self.address: str = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
+        # A producer that names a topic makes it. The library's own call for it may wait for a second each time.
+        producer = Producer({"bootstrap.servers": self.address})
+        for topic in topics:
+            assert len(producer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions) == PARTITIONS
 
     def answer(self, request: int, *errors: KafkaError) -> None:
         """Answer the next requests of this kind with these errors, one each."""
@@ -49,7 +53,6 @@ def _library() -> ctypes.CDLL:
         "rd_kafka_mock_cluster_new": (pointer, [pointer, number]),
         "rd_kafka_mock_cluster_destroy": (None, [pointer]),
         "rd_kafka_mock_cluster_bootstraps": (text, [pointer]),
-        "rd_kafka_mock_topic_create": (number, [pointer, text, number, number]),
         "rd_kafka_mock_push_request_errors_array": (None, [pointer, ctypes.c_int16, ctypes.c_size_t, pointer]),
     }
     for name, (result, arguments) in signatures.items():

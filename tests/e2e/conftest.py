@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -14,9 +14,7 @@ from msgspec import json
 from schemas.topics import TOPICS
 from streams.cli import main
 from tests.e2e.filled_ledger import FilledLedger
-from tests.embedded_kafka import EmbeddedKafka
-
-PARTITIONS: Final = 4
+from tests.embedded_kafka import PARTITIONS, EmbeddedKafka
 
 
 class Ran(NamedTuple):
@@ -66,7 +64,7 @@ class Broker:
     """A broker with every topic, shared by the tests; each sees only what came since `since_now`."""
 
     def __init__(self) -> None:
-        self._kafka = EmbeddedKafka(dict.fromkeys(TOPICS, PARTITIONS))
+        self._kafka = EmbeddedKafka(TOPICS)
         self.address = self._kafka.address
         self._consumer = Consumer({"bootstrap.servers": self.address, "group.id": "test", "fetch.wait.max.ms": 10})
         self._seen: dict[tuple[str, int], int] = {}

@@ -22,7 +22,7 @@ CLOSED_PORT = "127.0.0.1:1"
 @pytest.fixture
 def kafka() -> Iterator[EmbeddedKafka]:
     """An embedded broker with the topics of these tests."""
-    broker = EmbeddedKafka({STATUS[0]: 3, NOTICE[0]: 3, WAKE[0]: 3})
+    broker = EmbeddedKafka([STATUS[0], NOTICE[0], WAKE[0]])
     yield broker
     broker.stop()
 
