@@ -166,7 +166,7 @@ class Hub:
             self._intake.failed(batch, Dropped.STALE)
             return
         try:
-            committed = self._processor.process(batch)
+            effects = self._processor.process(batch)
         except StaleToken:
             self._intake.failed(batch, Dropped.STALE)
         except (LedgerUnavailable, RegistryUnavailable) as error:
@@ -175,7 +175,7 @@ class Hub:
         except PositionMoved as error:
             self._leave(Exit.POSITION_MOVED, str(error))
         else:
-            self._intake.committed(batch, committed.taken, committed.effects.outbox)
+            self._intake.committed(batch, effects.outbox)
 
 
 async def run_until_signal(hub: Hub, on_started: Callable[[Hub], Any] = lambda hub: None) -> Exit:

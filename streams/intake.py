@@ -80,16 +80,16 @@ class Intake:
 
     # -- called from pool threads
 
-    def committed(self, batch: Batch, taken: int, outbox: list[OutboxRow]) -> None:
+    def committed(self, batch: Batch, outbox: list[OutboxRow]) -> None:
         """A batch is in the ledger: go on with what arrived meanwhile."""
         lane = batch.lane
-        with self._lock:
-            lane.busy = False
-            if taken < len(batch.records):
-                self._stop_lane(lane)
-        if outbox:
+        if outbox:  # first: a lane that is not busy owes all that it ever will
             lane.relay.committed(outbox)
             self._relay.wake()
+        with self._lock:
+            lane.busy = False
+            if lane.state.dead_in_a_row >= self._settings.dead_letter_limit:
+                self._stop_lane(lane)
         self._next_batch(lane)
 
     def failed(self, batch: Batch, dropped: Dropped) -> None:
@@ -395,11 +395,22 @@ class Intake:
             return False
         if self._deadline is None:
             self._deadline = time.monotonic() + _STOP_WAIT_S
+        if time.monotonic() > self._deadline:
+            return False
         with self._lock:
-            lanes = [lane for lane in self._lanes.values() if lane.stopped is None]
-            behind = any(lane.lag(topic) for lane in lanes for topic in lane.positions)
-            unsent = any(self._relay.pending(lane.relay) or lane.relay.owe for lane in lanes)
-        return (behind or unsent) and time.monotonic() < self._deadline
+            lanes = list(self._lanes.values())
+            at_work = any(lane.busy or lane.relay.owe or self._relay.pending(lane.relay) for lane in lanes)
+            at = {(topic, lane.no): offset for lane in lanes for topic, offset in lane.positions.items()}
+            stopped = {lane.no for lane in lanes if lane.stopped is not None}
+        return at_work or self._embedded_log_goes_on(at, stopped)
+
+    def _embedded_log_goes_on(self, at: dict[tuple[str, int], int], stopped: set[int]) -> bool:
+        """Whether the broker itself has more than `at`: not all that was sent has been fetched, or its lane taken."""
+        try:
+            ends = self._cluster.bounds(INBOUND, set(range(self._settings.lanes)) - stopped)
+        except ClusterUnavailable:
+            return True
+        return any(end > at.get(place, 0) for place, (_, end) in ends.items())
 
     def _drain(self) -> None:
         self._drop(set(self._lanes), _STOP_WAIT_S, Dropped.STOPPED)

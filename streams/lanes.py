@@ -32,8 +32,8 @@ class Lane:
     """One lane under one token. A new token makes a new Lane; results for an old one are ignored.
 
     `positions` are what the ledger has committed, `fetched` the next offsets to come from Kafka, `ends` the offsets
-    after the last record as far as the broker has said. `busy` while a batch is in flight, `dead` once the lane is
-    lost, `stopped` with the reason when it must not go on.
+    after the last record as far as the broker has said; `parked` counts its waiting records. `busy` while a batch is in
+    flight, `dead` once the lane is lost, `stopped` with the reason when it must not go on.
     """
 
     def __init__(self, taken: TakenLane, lanes: int, relay: RelayLane) -> None:
@@ -43,6 +43,7 @@ class Lane:
         self.positions = dict(taken.positions)
         self.fetched = dict(taken.positions)
         self.ends: dict[str, int] = {}
+        self.parked = taken.parked
         self.buffer = Buffer(taken.positions)
         self.state = LaneState(taken.lane, lanes, taken.seq, taken.entry)
         self.relay = relay
@@ -72,13 +73,6 @@ class Batch(Struct):
     positions: dict[str, int]
 
 
-class Committed(Struct, frozen=True):
-    """What came of a batch: how many of its records were dealt with, and what was written."""
-
-    taken: int
-    effects: Effects
-
-
 class LaneProcessor:
     """The steps of one batch (design: lanes, one batch, one transaction). Runs in a pool thread, one batch a lane."""
 
@@ -91,8 +85,9 @@ class LaneProcessor:
         # to the threads that wait for an answer of the database.
         self._computing = threading.Lock()
 
-    def process(self, batch: Batch) -> Committed:
-        """Decode, load, decide, commit. Raises what the ledger raises; then the lane's state is of no more use."""
+    def process(self, batch: Batch) -> Effects:
+        """Decode, load, decide, commit. Returns what was written; raises what the ledger raises, and then the lane's
+        state is of no more use."""
         lane, state = batch.lane, batch.lane.state
         seq, entry = state.seq, state.entry
         parser = Parser(self._codec, lane.no, state.lanes, lane.generations, state.known)
@@ -110,11 +105,12 @@ class LaneProcessor:
         commit = _commit(lane, seq, entry, positions, effects)
         self._ledger.commit(commit)
         lane.positions = positions
+        lane.parked += len(effects.parked) - len(effects.parked_gone)
         state.forget_oldest(_CLAIMS_CACHED)
         self._measure(effects, decided - started, time.perf_counter() - decided)
         self._metrics.sql_statements.inc(commit.statements)
         _tell(effects)
-        return Committed(effects.taken, effects)
+        return effects
 
     def _load(self, records: list[Parsed], state: LaneState, parser: Parser) -> None:
         """Fetch the states and parked records of subjects this lane has not seen yet; decode again what is parked

@@ -47,7 +47,7 @@ class TopicIdentity(NamedTuple):
 class Lane(NamedTuple):
     """A lane just taken. `token` fences every later write; `seq` is the last outbox number used, `entry` the last
     journal entry number; `positions` maps each inbound topic to the next offset to read, `generations` each topic
-    to the incarnation of its log."""
+    to the incarnation of its log; `parked` counts its waiting records."""
 
     lane: int
     token: int
@@ -55,6 +55,7 @@ class Lane(NamedTuple):
     entry: int
     positions: dict[str, int]
     generations: dict[str, int]
+    parked: int
 
 
 class JournalRow(NamedTuple):

@@ -76,6 +76,7 @@ _TAKE: Final = """
     RETURNING lanes.lane, token, seq, entry"""
 _READ_POSITIONS: Final = """
     SELECT lane, topic, next, generation FROM positions JOIN topics USING (topic) WHERE lane = ANY (%s)"""
+_COUNT_PARKED: Final = "SELECT lane, count(*) FROM parked WHERE lane = ANY (%s) GROUP BY lane"
 _END_FROZEN: Final = """
     SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a
     WHERE a.application_name IN (SELECT owner FROM lanes WHERE lane = ANY (%s))
@@ -155,6 +156,7 @@ class PostgresLedger:
             taken = sorted(cursor.execute(_TAKE, (list(lanes), owner)).fetchall())
             # A statement of its own: its snapshot is younger than the row locks, so no commit before them is missed.
             where = cursor.execute(_READ_POSITIONS, ([row[0] for row in taken],)).fetchall()
+            waiting = dict(cursor.execute(_COUNT_PARKED, ([row[0] for row in taken],)).fetchall())
             locked = sorted(set(lanes) - {row[0] for row in taken})
             known = {lane for (lane,) in cursor.execute("SELECT lane FROM lanes WHERE lane = ANY (%s)", (locked,))}
             if unknown := set(locked) - known:
@@ -167,7 +169,8 @@ class PostgresLedger:
             positions[lane][topic] = position
             generations[lane][topic] = generation
         return [
-            Lane(lane, token, seq, entry, positions[lane], generations[lane]) for lane, token, seq, entry in taken
+            Lane(lane, token, seq, entry, positions[lane], generations[lane], waiting.get(lane, 0))
+            for lane, token, seq, entry in taken
         ], locked
 
     def end_frozen_owner(self, lanes: Sequence[int]) -> int:

@@ -106,7 +106,8 @@ class SqliteLedger:
                 positions = {topic: next_ for topic, next_, _ in where}
                 generations = {topic: generation for topic, _, generation in where}
                 _, token, seq, entry = row
-                taken.append(Lane(lane, token, seq, entry, positions, generations))
+                (parked,) = connection.execute("SELECT count(*) FROM parked WHERE lane = ?", (lane,)).fetchone()
+                taken.append(Lane(lane, token, seq, entry, positions, generations, parked))
         return taken, []
 
     def end_frozen_owner(self, lanes: Sequence[int]) -> int:

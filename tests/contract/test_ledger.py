@@ -294,6 +294,14 @@ def test_claims_are_loaded_with_their_waiting_records_in_order(ledger: Ledger) -
     assert ledger.load_claims([]) == ({}, [])
 
 
+def test_a_new_owner_knows_how_many_records_wait(ledger: Ledger) -> None:
+    """Of this lane, whichever claims they are of."""
+    lane = make.take(ledger)
+    ledger.commit(make.batch(lane, 2, parked=[make.parked(12, 1), make.parked(10, 2, subject="C-OTHER")]))
+
+    assert [(lane.lane, lane.parked) for lane in ledger.take("next", [0, 1])[0]] == [(0, 0), (1, 2)]
+
+
 def test_a_claim_keeps_its_newest_state(ledger: Ledger, engine: Engine) -> None:
     """A state replaces the one before it as a whole."""
     lane = make.take(ledger)
