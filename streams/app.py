@@ -81,7 +81,7 @@ class Hub:
     def __init__(self, settings: Settings, cluster: Cluster, leave: Leave = leave_at_once) -> None:
         self.settings = settings
         self.cluster = cluster
-        self.owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self.owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self.metrics = Metrics()
         self.health = Health()
         self._leave = leave
@@ -154,10 +154,11 @@ class Hub:
         return app
 
     def _dispatch(self, batch: Batch) -> None:
-        """From any thread: put a batch on the agent's channel."""
-        with suppress(
-            RuntimeError
-        ):  # the loop is closed: the process is ending, the ledger knows nothing of this batch
+        """From any thread: put a batch on the agent's channel.
+
+        Once the loop is closed the process is ending, and the ledger knows nothing of the batch.
+        """
+        with suppress(RuntimeError):
             asyncio.run_coroutine_threadsafe(self._channel.send(value=batch), self._loop)
 
     def _run(self, batch: Batch) -> None:
