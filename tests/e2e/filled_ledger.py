@@ -47,8 +47,8 @@ class FilledLedger:
         self._offsets[topic] += 1
         received = Received(topic, offset, key.encode(), value, headers or [], make.LOSS_MS + offset)
         positions = {**self._lane.positions, topic: offset + 1}
-        committed = self._processor.process(Batch(self._lane, [received], positions))
-        for row in committed.effects.outbox:
+        effects = self._processor.process(Batch(self._lane, [received], positions))
+        for row in effects.outbox:
             if TOPICS[row.topic].direction is Direction.INTERNAL:
                 self.take_bytes(row.topic, row.key, row.value, unpack_headers(row.headers))
 
