@@ -1,5 +1,6 @@
 """Sends records to Kafka, each to the partition of its key, and waits until every one is delivered."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -67,7 +68,7 @@ def deliver(options: ClientOptions, records: Sequence[Outgoing]) -> list[Deliver
             _produce(producer, record, partition, reports.of(number, record.topic, partition))
         except KafkaException as error:
             reports.refused.append(error.args[0].str())
-    producer.flush(_DELIVERY_S + 1)
+    _wait(producer, reports.refused)
     delivered = reports.delivered
     if len(delivered) < len(records):
         why = reports.refused[0] if reports.refused else "no answer in time"
@@ -133,6 +134,16 @@ def _produce(producer: Producer, record: Outgoing, partition: int, report: Repor
         else:
             producer.poll(0)
             return
+
+
+def _wait(producer: Producer, refused: list[str]) -> None:
+    """Wait for every report. Never flush(): on a fatal error it goes on with an exception set, which breaks reports."""
+    end = time.monotonic() + _DELIVERY_S + 1
+    while len(producer) and time.monotonic() < end:
+        try:
+            producer.poll(0.1)
+        except KafkaException as error:
+            refused.append(error.args[0].str())
 
 
 def _partition_counts(producer: Producer, topics: set[str], address: str) -> Mapping[str, int]:

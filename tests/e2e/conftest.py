@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from msgspec import json
 
 from schemas.topics import TOPICS
 from streams.cli import main
 from tests.e2e.filled_ledger import FilledLedger
-from tests.embedded_kafka import PARTITIONS, EmbeddedKafka
+from tests.embedded_kafka import PARTITIONS, PRODUCE, EmbeddedKafka
 
 
 class Ran(NamedTuple):
@@ -86,6 +86,10 @@ class Broker:
             assert message is not None and message.error() is None
             found.append(message)
         return found
+
+    def desynchronize(self) -> None:
+        """Answer the next record so that its producer can never send again."""
+        self._kafka.answer(PRODUCE, KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER))
 
     def stop(self) -> None:
         """End the broker."""

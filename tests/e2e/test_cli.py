@@ -224,6 +224,19 @@ def test_nothing_is_sent_when_one_row_is_wrong(claimhub: Claimhub, kafka: Broker
     assert kafka.came(NOTICE) == []
 
 
+def test_a_producer_that_cannot_go_on_says_what_was_taken(claimhub: Claimhub, kafka: Broker, tmp_path: Path) -> None:
+    """Exit 69, how many records Kafka took, and that the command may be run again; then it succeeds."""
+    file = tmp_path / "notices.ndjson"
+    file.write_text(f"{json.dumps(_builtins(make.notice()))}\n" * 3)
+    kafka.desynchronize()
+    ran = claimhub("send", NOTICE, file)
+
+    assert (ran.code, ran.out) == (69, "")
+    assert "took 0 of 3 records" in ran.err and "Run the command again" in ran.err
+    assert claimhub("send", NOTICE, file).code == 0
+    assert len(kafka.came(NOTICE)) == 3
+
+
 def test_send_takes_standard_input_and_dry_run_sends_nothing(claimhub: Claimhub, kafka: Broker) -> None:
     """A dry run says what would be sent."""
     ran = claimhub("send", NOTICE, "-", "--dry-run", "--json", stdin=json.dumps(_builtins(make.notice())))
