@@ -132,7 +132,7 @@ def _binaries() -> Path:
 def _not_as_root() -> list[str]:
     """What to put before a command so that it does not run as root, which PostgreSQL refuses.
 
-    The capability lets the unprivileged user reach binaries and data below a closed home folder such as /root.
+    The capability lets the unprivileged user reach binaries and data below a home folder closed to others.
     """
     if os.geteuid() != 0:
         return []
