@@ -25,6 +25,9 @@ withdrawn currencies are not money a claim can be paid in, so they are not here.
 
 _MAJOR: Final = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 
+# Minor units in a major one, and how the fraction is printed, by the number of digits.
+_SHOWN: Final = {digits: (10**digits, f".%0{digits}d" if digits else "") for digits in set(EXPONENTS.values())}
+
 
 def exponent(currency: str) -> int:
     """Digits after the decimal point of a currency (ISO 4217). Raises ValueError for a code not on the active list."""
@@ -42,11 +45,10 @@ def check_currency(code: str, field: str) -> None:
 
 def format_minor(amount_minor: int, currency: str) -> str:
     """An amount in minor units for people: thousands parted by a space, then the code, as in `1 234.56 CNY`."""
-    digits = exponent(currency)
-    major, minor = divmod(abs(amount_minor), 10**digits)
+    scale, fraction = _SHOWN[exponent(currency)]
+    major, minor = divmod(abs(amount_minor), scale)
     sign = "-" if amount_minor < 0 else ""
-    fraction = f".{minor:0{digits}d}" if digits else ""
-    return f"{sign}{major:,}{fraction} {currency}".replace(",", " ")
+    return f"{sign}{f'{major:,}'.replace(',', ' ')}{fraction % minor if fraction else ''} {currency}"
 
 
 def parse_major(text: str, currency: str) -> int:

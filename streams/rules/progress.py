@@ -24,7 +24,8 @@ COVER_OF: Final[Mapping[DamagedObject, CoverKind]] = {
 
 def covered(notice: Notice, policy: PolicyInForce) -> tuple[DamagedObject, ...]:
     """The damaged objects the policy has a cover for, in the order covers are settled."""
-    return tuple(it for it, cover in COVER_OF.items() if it in notice.damaged and policy.cover(cover) is not None)
+    damaged = notice.damaged
+    return tuple([it for it, cover in COVER_OF.items() if it in damaged and policy.cover(cover) is not None])
 
 
 def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[Output, ...] = ()) -> Decision:
@@ -89,8 +90,10 @@ def _open_tasks(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Term
 
 def _kept(task: Task, before: tuple[Task, ...]) -> Task:
     """The same task as it was opened before, else this new one."""
-    same = (task.kind, task.about, task.addressee)
-    return next((old for old in before if (old.kind, old.about, old.addressee) == same), task)
+    for old in before:
+        if (old.kind, old.about, old.addressee) == (task.kind, task.about, task.addressee):
+            return old
+    return task
 
 
 def _settle(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms, cause: Cause) -> tuple[Claim, str]:
