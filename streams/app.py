@@ -195,12 +195,12 @@ async def run_until_signal(hub: Hub, on_started: Callable[[Hub], Any] = lambda h
 
 
 def _tune_the_interpreter() -> None:
-    """Collect garbage rarely, and let a thread that waits for the interpreter's lock have it after half a millisecond.
+    """Collect garbage rarely, and let a thread that waits for the interpreter's lock have it after a millisecond.
 
     A batch makes thousands of values that reference counting frees: looking for cycles among them took an eighth of a
     worker's time. Each statement's answer waits for the lock: the usual five milliseconds made half of the latency.
     """
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(0.001)
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)

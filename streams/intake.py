@@ -130,7 +130,6 @@ class Intake:
                 "heartbeat.interval.ms": 1000,
                 "fetch.wait.max.ms": 50,
                 "queued.max.messages.kbytes": 16_384,
-                "fetch.message.max.bytes": 262_144,
             }
         )
         self._consumer.subscribe(
