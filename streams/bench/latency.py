@@ -16,6 +16,7 @@ from streams.received import from_kafka
 _INSTRUCTIONS: Final = "finance.payment-instruction.v1"
 _QUIET_S: Final = 10.0
 _BURST_S: Final = 0.005
+_WARM_UP_S: Final = 5
 
 
 class Latency(NamedTuple):
@@ -47,8 +48,11 @@ def produce(producer: Producer, codec: Codec, lanes: int, sent: Sent, event_id: 
 
 
 def measure(cluster: KafkaCluster, codec: Codec, lanes: int, *, rate: int, seconds: int, first_claim: int) -> Latency:
-    """Send whole claims at `rate` events a second to a hub that is running and idle, and time their instructions."""
-    count = rate * seconds // STEPS
+    """Send whole claims at `rate` events a second to a hub that is running and idle, and time their instructions.
+
+    The first seconds, in which caches fill on all sides, do not count.
+    """
+    count = rate * (seconds + _WARM_UP_S) // STEPS
     finance = _Finance(_at_the_end(cluster, lanes), count)
     finance.start()
     producer = Producer(dict(cluster.options))
@@ -69,7 +73,8 @@ def measure(cluster: KafkaCluster, codec: Codec, lanes: int, *, rate: int, secon
     missing = sent_at.keys() - received_at.keys()
     if missing:
         raise RuntimeError(f"{len(missing)} of {count} instructions did not come within {_QUIET_S} s")
-    took_ms = [(received_at[cause] - began) * 1000 for cause, began in sent_at.items()]
+    counted = [(cause, began) for cause, began in sent_at.items() if began > started + _WARM_UP_S]
+    took_ms = [(received_at[cause] - began) * 1000 for cause, began in counted]
     cuts = statistics.quantiles(took_ms, n=1000, method="inclusive")
     return Latency(rate, len(took_ms), cuts[499], cuts[989], cuts[998])
 

@@ -99,6 +99,12 @@ def throughput(program: psutil.Process, ledger: str, records: int, *, published:
     )
 
 
+def checkpoint(ledger: str) -> None:
+    """Have the database write out what the load before left behind, so that it does not do so during what follows."""
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+
+
 def finish(program: psutil.Process, ledger: str, records: int) -> None:
     """Wait until a program has taken `records` records and published what they led to."""
     with psycopg.connect(ledger, autocommit=True) as connection:

@@ -18,7 +18,7 @@ from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec
 from sinks.ledger.migrate import migrate
 from streams.bench import latency
-from streams.bench.measure import Throughput, finish, free_port, fresh_database, running, throughput
+from streams.bench.measure import Throughput, checkpoint, finish, free_port, fresh_database, running, throughput
 from streams.bench.workload import POLICIES, STEPS, claims, policies
 from streams.cluster import KafkaCluster
 from streams.stack.kafka import Kafka
@@ -96,6 +96,7 @@ class Bench:
             if then is None:
                 return measured, None
             rate, seconds = then
+            checkpoint(ledger)
             console.print(f"latency at {rate} events/s for {seconds} s")
             waits = latency.measure(
                 self._cluster, self._codec, LANES, rate=rate, seconds=seconds, first_claim=self._claims
