@@ -24,7 +24,7 @@ from streams.watch import Watch
 
 _HOLD_RECORDS, _GO_ON_RECORDS = 4000, 1000
 _COLLECT_S, _COLLECT_RECORDS = 0.010, 1000
-_PATIENCE_S = 0.5
+_PATIENCE_S = 5.0
 _STALE_RETAKE_S, _RETAKE_S = 5.0, 0.3
 _FROZEN_S = 2.0
 _REVOKE_WAIT_S, _STOP_WAIT_S = 3.0, 8.0
@@ -130,6 +130,7 @@ class Intake:
                 "heartbeat.interval.ms": 1000,
                 "fetch.wait.max.ms": 50,
                 "queued.max.messages.kbytes": 16_384,
+                "fetch.message.max.bytes": 262_144,
             }
         )
         self._consumer.subscribe(

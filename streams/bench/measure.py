@@ -129,7 +129,7 @@ def _alive(program: psutil.Process) -> None:
 
 
 def _taken(connection: Connection) -> int:
-    row = connection.execute("SELECT coalesce(sum(entry), 0)::bigint FROM lanes").fetchone()
+    row = connection.execute("SELECT coalesce(sum(next - first), 0)::bigint FROM positions").fetchone()
     return row[0] if row else 0
 
 
