@@ -14,6 +14,7 @@ class Outcome(StrEnum):
 
     DONE = "done"
     DUPLICATE = "duplicate"
+    RETRY = "retry"
     PARKED = "parked"
     DEAD = "dead"
 

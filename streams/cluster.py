@@ -16,6 +16,17 @@ _ANSWER_S = 5.0
 _DAY_MS = 86_400_000
 
 
+def mismatched(topics: Iterable[TopicIdentity], lanes: int) -> dict[str, int]:
+    """Partition count of the topics that do not have `lanes` partitions."""
+    return {topic.topic: topic.partitions for topic in sorted(topics) if topic.partitions != lanes}
+
+
+def partitions_in_words(wrong: Mapping[str, int], lanes: int) -> str:
+    """What `mismatched` found, for people."""
+    counts = ", ".join(f"{topic} has {count}" for topic, count in wrong.items())
+    return f"partitions: {counts}; the setting lanes says {lanes}"
+
+
 class ClusterUnavailable(Exception):
     """No broker answered."""
 

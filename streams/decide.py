@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
+from monitoring.metrics import Outcome
 from schemas.partitioner import partition_for
 from schemas.records import DeadLetter, PaymentInstruction, Policy, Record, Wake, WakeKind
 from schemas.topics import TOPICS, Direction, Key
@@ -151,7 +152,7 @@ class Decider:
         try:
             if isinstance(parsed.record, Wake) and parsed.record.kind is WakeKind.RETRY:
                 self._journal(
-                    parsed, "retry", "engine.retry", "an operator asked to try the waiting records again", None
+                    parsed, Outcome.RETRY, "engine.retry", "an operator asked to try the waiting records again", None
                 )
             elif TOPICS[parsed.topic].key is Key.POLICY:
                 self._apply_to_policy(parsed)
@@ -173,7 +174,7 @@ class Decider:
         number = parsed.subject
         claim = self._state.claims.get(number) or Claim(number=number)
         if parsed.event_id in claim.seen:
-            self._journal(parsed, "duplicate", "engine.duplicate", "this event was applied before", None)
+            self._journal(parsed, Outcome.DUPLICATE, "engine.duplicate", "this event was applied before", None)
             return
         flow = FLOWS[parsed.topic]
         seen, inputs = _NOTHING_CAPTURED, None
@@ -182,7 +183,7 @@ class Decider:
         decision: Decision = flow.handler(claim, parsed.record, parsed.cause, seen)
         claim = msgspec.structs.replace(decision.claim, version=claim.version + 1, seen=(*claim.seen, parsed.event_id))
         self._state.claims[number] = claim
-        self._journal(parsed, "done", decision.rule, decision.reason, inputs)
+        self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, inputs)
         stage = stage_of(claim)
         self.effects.claims[number] = StateRow(
             number, self._state.lane, claim.version, stage, parsed.cause.at_ms, _json(claim).decode()
@@ -196,7 +197,7 @@ class Decider:
         number = parsed.subject
         policy = self._state.policies.get(number) or PolicyFile(number=number)
         if parsed.event_id in policy.seen:
-            self._journal(parsed, "duplicate", "engine.duplicate", "this event was applied before", None)
+            self._journal(parsed, Outcome.DUPLICATE, "engine.duplicate", "this event was applied before", None)
             return
         decision: PolicyDecision = FLOWS[parsed.topic].handler(policy, parsed.record, parsed.cause, _NOTHING_CAPTURED)
         policy = decision.policy
@@ -205,7 +206,7 @@ class Decider:
         ):  # asking twice does no harm, and a fleet asks often
             policy = msgspec.structs.replace(policy, seen=(*policy.seen, parsed.event_id))
         self._state.policies[number] = policy
-        self._journal(parsed, "done", decision.rule, decision.reason, None)
+        self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, None)
         self.effects.policies[number] = StateRow(
             number,
             self._state.lane,
@@ -216,7 +217,7 @@ class Decider:
         )
         self._send(parsed, decision.outputs)
 
-    def _journal(self, parsed: Parsed, outcome: str, rule: str, reason: str, inputs: str | None) -> None:
+    def _journal(self, parsed: Parsed, outcome: Outcome, rule: str, reason: str, inputs: str | None) -> None:
         state = self._state
         state.entry += 1
         self.effects.journal.append(

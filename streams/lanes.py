@@ -2,12 +2,13 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct, json
 
 from monitoring.log import get_logger
-from monitoring.metrics import Metrics
+from monitoring.metrics import Metrics, Outcome
 from schemas.codec import Codec
 from schemas.topics import TOPICS, Key
 from sinks.ledger.port import DeadRow, LaneCommit, Ledger, ParkedRow
@@ -167,13 +168,11 @@ class LaneProcessor:
         metrics.decide_seconds.observe(decide_s)
         metrics.commit_seconds.observe(commit_s)
         metrics.records_released.inc(effects.released)
-        counts: dict[tuple[str, str], int] = {}
-        for row in effects.journal:
-            counts[row.topic, row.outcome] = counts.get((row.topic, row.outcome), 0) + 1
+        counts = Counter((row.topic, row.outcome) for row in effects.journal)
         for place in effects.parked:
-            counts[place[0], "parked"] = counts.get((place[0], "parked"), 0) + 1
+            counts[place[0], Outcome.PARKED] += 1
         for dead in effects.dead:
-            counts[dead.topic, "dead"] = counts.get((dead.topic, "dead"), 0) + 1
+            counts[dead.topic, Outcome.DEAD] += 1
             metrics.dead_letters.labels(dead.topic, dead.code).inc()
         for (topic, outcome), count in counts.items():
             metrics.records.labels(topic, outcome).inc(count)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from schemas.topics import INBOUND, OUTBOUND
 from sinks.ledger.port import Lane as TakenLane
 from sinks.ledger.port import Ledger, TopicChanged, TopicIdentity
-from streams.cluster import Cluster, TopicsMissing
+from streams.cluster import Cluster, TopicsMissing, mismatched, partitions_in_words
 from streams.exits import CannotGoOn, Exit
 
 
@@ -30,12 +30,11 @@ def take_lanes(
 
 
 def _check_partitions(identities: Sequence[TopicIdentity], lanes: int) -> None:
-    wrong = {topic.topic: topic.partitions for topic in identities if topic.partitions != lanes}
+    wrong = mismatched(identities, lanes)
     if wrong:
-        counts = ", ".join(f"{topic} has {count}" for topic, count in sorted(wrong.items()))
         raise CannotGoOn(
             Exit.LANES_NOT_WHOLE,
-            f"partitions: {counts}; the setting lanes says {lanes}. A claim's records would reach different workers. "
+            f"{partitions_in_words(wrong, lanes)}. A claim's records would reach different workers. "
             "Run: claimhub topics apply --dry-run",
         )
 

@@ -14,11 +14,10 @@ from schemas.codec import RegistryUnavailable, UnknownSchema
 from schemas.topics import TOPICS
 from sinks.ledger.open import SQLITE, make_engine, open_ledger, parse_url
 from sinks.ledger.port import LedgerUnavailable, TopicIdentity
-from streams.cluster import ClusterUnavailable, KafkaCluster
+from streams.cluster import ClusterUnavailable, KafkaCluster, mismatched, partitions_in_words
 from streams.commands import show
 from streams.commands.broker import address_file
 from streams.commands.ledger import password, shown_url
-from streams.commands.topics import mismatched
 from streams.settings import Settings, SettingsError, load_settings
 
 _LEAST_PYTHON: Final = (3, 11)
@@ -126,10 +125,8 @@ def _topics(settings: Settings, missing: list[str], there: list[TopicIdentity]) 
         return Check("topics", False, f"Kafka has no topic {', '.join(missing)}", "claimhub topics apply")
     wrong = mismatched(there, settings.lanes)
     if wrong:
-        counts = ", ".join(f"{topic} has {count}" for topic, count in wrong.items())
-        found = f"partitions: {counts}; the setting lanes says {settings.lanes}"
         mend = "set CLAIMHUB_LANES to the topics' count; see: claimhub topics apply --dry-run"
-        return Check("topics", False, found, mend)
+        return Check("topics", False, partitions_in_words(wrong, settings.lanes), mend)
     return Check("topics", True, f"{len(there)} with {settings.lanes} partitions each")
 
 

@@ -1,12 +1,9 @@
 """`claimhub topics`: the registry's topics, and making them in a Kafka cluster."""
 
-from collections.abc import Iterable
-
 from msgspec import Struct
 
 from schemas.topics import TOPICS
-from sinks.ledger.port import TopicIdentity
-from streams.cluster import KafkaCluster
+from streams.cluster import KafkaCluster, mismatched
 from streams.commands import show
 from streams.settings import Settings
 
@@ -89,8 +86,3 @@ def show_applied(applied: Applied) -> None:
         show.line("every topic is there")
     for name, count in applied.mismatched.items():
         show.line(f"{name} has {count} partitions, the setting lanes says {applied.lanes}")
-
-
-def mismatched(topics: Iterable[TopicIdentity], lanes: int) -> dict[str, int]:
-    """Partition count of the topics that do not have `lanes` partitions."""
-    return {topic.topic: topic.partitions for topic in sorted(topics) if topic.partitions != lanes}

@@ -8,12 +8,11 @@ from schemas.codec import SchemaSource, UnknownSchema
 from schemas.topics import OUTBOUND, TOPICS
 from sinks.ledger.open import SQLITE, parse_url
 from streams.app import Hub, open_cluster, open_registry, run_until_signal
-from streams.cluster import Cluster
+from streams.cluster import Cluster, mismatched, partitions_in_words
 from streams.commands import show
 from streams.commands.broker import announced, check_alone
 from streams.commands.failures import Unavailable, WrongInput
 from streams.commands.ledger import run_migrations
-from streams.commands.topics import mismatched
 from streams.exits import Exit
 from streams.settings import Settings
 
@@ -54,9 +53,8 @@ def check_topics(cluster: Cluster, lanes: int) -> None:
     """Raise Unavailable when a topic has another number of partitions than `lanes`."""
     wrong = mismatched(cluster.identities(list(TOPICS)), lanes)
     if wrong:
-        counts = ", ".join(f"{topic} has {count}" for topic, count in wrong.items())
         raise Unavailable(
-            f"partitions: {counts}; the setting lanes says {lanes}. A claim's records would reach different workers. "
+            f"{partitions_in_words(wrong, lanes)}. A claim's records would reach different workers. "
             "Set CLAIMHUB_LANES to the topics' count, or see: claimhub topics apply --dry-run"
         )
 
