@@ -1,11 +1,12 @@
 """Reads from the log what a lane's earlier owners have published: the one witness after a crash."""
 
 import logging
-import time
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
+from monitoring.clock import Clock
+from sinks.clients import Clients
 from sinks.deliveries import Place
 
 REQUEST_S = 2.0
@@ -20,10 +21,10 @@ class LogUnreadable(Exception):
 class LogReader:
     """Looks at output partitions with one consumer that is in no group and stores nothing. Not thread-safe."""
 
-    def __init__(self, client: Mapping[str, str | int | float | bool]) -> None:
-        self._consumer = Consumer(
+    def __init__(self, clients: Clients, clock: Clock) -> None:
+        self._clock = clock
+        self._consumer = clients.consumer(
             {
-                **client,
                 "group.id": "claimhub-read-back",  # the client asks for one; it is never joined
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
@@ -60,10 +61,10 @@ class LogReader:
         mine = b"%d" % lane
         self._consumer.assign([TopicPartition(*place, ranges[place][0]) for place in todo])
         try:
-            heard = time.monotonic()
+            heard = self._clock.monotonic()
             while todo:
                 for message in self._consumer.consume(1000, 0.01):
-                    heard = time.monotonic()
+                    heard = self._clock.monotonic()
                     place = message.topic() or "", message.partition() or 0
                     end, offset, at_end = ranges[place][1], message.offset() or 0, _at_end(message)
                     if not at_end and offset < end:
@@ -72,7 +73,7 @@ class LogReader:
                             found.add(int(seq))
                     if at_end or offset + 1 >= end:
                         todo.discard(place)
-                if time.monotonic() - heard > STANDSTILL_S:
+                if self._clock.monotonic() - heard > STANDSTILL_S:
                     raise LogUnreadable(f"no answer for {STANDSTILL_S:.0f} s from {sorted(todo)}")
         finally:
             self._consumer.unassign()

@@ -11,9 +11,8 @@ A place is a topic and a partition. Two rules make every crash harmless:
 
 import logging
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Final, cast
@@ -21,8 +20,10 @@ from typing import Final, cast
 from confluent_kafka import KafkaError, KafkaException, Producer
 from msgspec import msgpack
 
+from monitoring.clock import Clock
 from monitoring.log import get_logger
 from monitoring.metrics import Metrics
+from sinks.clients import Clients
 from sinks.deliveries import Deliveries
 from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, Published
 from sinks.read_back import LogReader, LogUnreadable
@@ -82,7 +83,7 @@ class RelayLane:
 
 
 class Relay:
-    """A thread with one idempotent producer for all lanes of this worker.
+    """One idempotent producer for all lanes of this worker, at work in a thread of its own: the one that calls `run`.
 
     `on_fatal` is called, once and in the relay's thread, with the reason when it cannot go on.
     """
@@ -90,12 +91,14 @@ class Relay:
     def __init__(
         self,
         ledger: Ledger,
-        client_options: Mapping[str, str | int | float | bool],
+        clients: Clients,
+        clock: Clock,
         metrics: Metrics,
         on_fatal: Callable[[str], None],
     ) -> None:
         self._ledger = ledger
-        self._options = dict(client_options)
+        self._clients = clients
+        self._clock = clock
         self._metrics = metrics
         self._on_fatal = on_fatal
         self._lanes: list[RelayLane] = []
@@ -103,11 +106,21 @@ class Relay:
         self._woken = threading.Event()
         self._deadline: float | None = None
         self._marked_at = 0.0
-        self._thread = threading.Thread(target=self._guard, name="relay", daemon=True)
+        self._ended = threading.Event()
 
-    def start(self) -> None:
-        """Start the thread. A broker that is away is waited for."""
-        self._thread.start()
+    def run(self) -> None:
+        """Serve the lanes until closed. A broker that is away is waited for."""
+        reason = "the relay's thread was ended from outside"
+        try:
+            self._serve_until_closed()
+            reason = ""
+        except BaseException as error:
+            log.error("relay failed", exc_info=error)
+            reason = f"relay: {error if isinstance(error, OutboxGap | KafkaException) else type(error).__name__}"
+        finally:  # not only the clause above: this client has raised what is no BaseException
+            self._ended.set()
+            if reason:
+                self._on_fatal(reason)
 
     def add(self, lane: RelayLane) -> None:
         """Serve a lane just taken. An older object of the same lane must be `dead`; its deliveries are waited for."""
@@ -126,34 +139,21 @@ class Relay:
 
     def close(self, timeout_s: float) -> None:
         """Send what the living lanes owe, wait for all deliveries, mark them, and end; leave what takes longer."""
-        self._deadline = time.monotonic() + timeout_s
+        self._deadline = self._clock.monotonic() + timeout_s
         self._woken.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s + AGAIN_S)
+        self._clock.wait(self._ended, timeout_s + AGAIN_S)
 
-    def _guard(self) -> None:
-        reason = "the relay's thread was ended from outside"
-        try:
-            self._run()
-            reason = ""
-        except BaseException as error:
-            log.error("relay failed", exc_info=error)
-            reason = f"relay: {error if isinstance(error, OutboxGap | KafkaException) else type(error).__name__}"
-        finally:  # not only the clause above: this client has raised what is no BaseException
-            if reason:
-                self._on_fatal(reason)
-
-    def _run(self) -> None:
+    def _serve_until_closed(self) -> None:
         self._producer = self._new_producer()
-        self._log = LogReader(self._options)
+        self._log = LogReader(self._clients, self._clock)
         while not self._finished():
-            self._woken.wait(self._patience())
+            self._clock.wait(self._woken, self._patience())
             self._woken.clear()
             try:
                 self._pass()
             except LedgerUnavailable as error:
                 log.warning("ledger unavailable, trying again", error=str(error))
-                time.sleep(AGAIN_S)
+                self._clock.sleep(AGAIN_S)
             except KafkaException as error:
                 if not _is_fatal(error):
                     raise
@@ -163,7 +163,7 @@ class Relay:
 
     def _patience(self) -> float:
         """Seconds to wait for a wake: none when a page is left over, short while reports are awaited."""
-        if len(self._producer) < QUEUED and any(map(_can_send, self._lanes)):
+        if len(self._producer) < QUEUED and any(map(self._can_send, self._lanes)):
             return 0.0
         return REPORTS_S if len(self._producer) else IDLE_S
 
@@ -171,7 +171,7 @@ class Relay:
         if self._deadline is None:
             return False
         idle = not any(_unsettled(lane) or (lane.owe and not lane.dead) for lane in self._lanes)
-        return idle or time.monotonic() > self._deadline
+        return idle or self._clock.monotonic() > self._deadline
 
     def _pass(self) -> None:
         self._producer.poll(0)
@@ -180,7 +180,7 @@ class Relay:
         with self._lock:
             self._lanes = [lane for lane in self._lanes if not lane.dead or _unsettled(lane)]
         for lane in self._lanes:
-            if lane.dead or time.monotonic() < lane.not_before:
+            if lane.dead or self._clock.monotonic() < lane.not_before:
                 continue
             lane.busy = True
             try:
@@ -283,7 +283,7 @@ class Relay:
 
     def _mark(self) -> None:
         """Tell the ledger what is delivered: now and then, or at once when a lane is given up, restarted or closed."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         due = now - self._marked_at >= MARK_S or self._deadline is not None
         if not due and not any(lane.dead or (lane.deliveries and lane.deliveries.failure) for lane in self._lanes):
             return
@@ -312,17 +312,22 @@ class Relay:
             deliveries.counts.clear()
             while lane.instructions and lane.instructions[0][0] <= deliveries.delivered:
                 _, at_ms = lane.instructions.popleft()
-                self._metrics.event_to_instruction_seconds.observe(max(0.0, time.time() - at_ms / 1000))
+                self._metrics.event_to_instruction_seconds.observe(max(0.0, self._clock.time() - at_ms / 1000))
         self._metrics.outbox_pending_records.set(outstanding)
+
+    def _can_send(self, lane: RelayLane) -> bool:
+        known = lane.deliveries
+        if known is None or known.failure or lane.dead:
+            return False
+        return lane.owe and self._clock.monotonic() >= lane.not_before
 
     def _retry_later(self, lane: RelayLane) -> None:
         lane.owe = True
-        lane.not_before = time.monotonic() + AGAIN_S
+        lane.not_before = self._clock.monotonic() + AGAIN_S
 
     def _new_producer(self) -> Producer:
-        return Producer(
+        return self._clients.producer(
             {
-                **self._options,
                 "enable.idempotence": True,
                 "acks": "all",
                 "message.timeout.ms": 0,  # a record is never given up: the outbox would only send it again
@@ -354,11 +359,6 @@ def _unsettled(lane: RelayLane) -> bool:
     """Whether records of the lane are out without a report, or delivered and not marked."""
     known = lane.deliveries
     return known is not None and (known.outstanding > 0 or known.delivered > known.marked)
-
-
-def _can_send(lane: RelayLane) -> bool:
-    known = lane.deliveries
-    return lane.owe and known is not None and not (lane.dead or known.failure or time.monotonic() < lane.not_before)
 
 
 def _is_fatal(error: KafkaException) -> bool:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +19,14 @@ from faust.app.base import BootStrategy
 from faust.contrib.asgi import AsgiService
 
 from connectors.registry import ConfluentRegistry, EmbeddedRegistry
+from monitoring.clock import SystemClock
 from monitoring.health import Health, http_app, listen
 from monitoring.log import get_logger
-from monitoring.metrics import Dropped, Metrics
-from schemas.codec import Codec, RegistryUnavailable, SchemaSource
+from monitoring.metrics import Metrics
+from schemas.codec import Codec, SchemaSource
+from sinks.clients import KafkaClients
 from sinks.ledger.open import open_ledger
-from sinks.ledger.port import Ledger, LedgerUnavailable, PositionMoved, StaleToken
+from sinks.ledger.port import Ledger
 from sinks.relay import Relay
 from streams.cluster import Cluster, EmbeddedCluster, KafkaCluster
 from streams.exits import Exit
@@ -87,29 +90,44 @@ class Hub:
         self._leave = leave
         self._ledger = open_settings_ledger(settings, self.owner)
         self._codec = Codec(open_registry(settings), settings.max_record_bytes)
-        self._relay = Relay(self._ledger, cluster.options, self.metrics, lambda reason: leave(Exit.RELAY, reason))
-        self._processor = LaneProcessor(self._ledger, self._codec, self.metrics, settings.dead_letter_limit)
+        clients, clock = KafkaClients(cluster.options), SystemClock()
+        self._relay = Relay(self._ledger, clients, clock, self.metrics, lambda reason: leave(Exit.RELAY, reason))
         self._pool = ThreadPoolExecutor(settings.commits_in_flight, thread_name_prefix="commit")
         self._listening = listen(settings.http_host, settings.http_port)
         self.http_address = "http://{}:{}".format(*self._listening.getsockname()[:2])
         self._loop: asyncio.AbstractEventLoop
         self._app = self._build()
         self._intake = Intake(
-            settings, cluster, self._ledger, self._relay, self.metrics, self.health, self.owner, self._dispatch, leave
+            settings,
+            cluster,
+            clients,
+            self._ledger,
+            LaneProcessor(self._ledger, self._codec, self.metrics, settings.dead_letter_limit),
+            self._relay,
+            clock,
+            self.metrics,
+            self.health,
+            self.owner,
+            self._dispatch,
+            leave,
         )
+        self._consuming = threading.Thread(target=self._intake.run, name="intake")
+        self._relaying = threading.Thread(target=self._relay.run, name="relay", daemon=True)
 
     async def start(self) -> None:
         """Start all parts; lanes are taken once Kafka assigns them."""
         self._loop = asyncio.get_running_loop()
         self._app.flow_control.resume()
         await self._app.start()
-        self._relay.start()
-        self._intake.start()
+        self._relaying.start()
+        self._consuming.start()
         self.health.start()
 
     async def stop(self) -> None:
         """Let batches in flight and their records' delivery end, then stop. Raises nothing; gives up after 15 s."""
-        if not await self._loop.run_in_executor(None, self._intake.stop, _STOP_S):
+        self._intake.stop()
+        await self._loop.run_in_executor(None, self._consuming.join, _STOP_S)
+        if self._consuming.is_alive():
             self._leave(Exit.STUCK, f"intake did not stop within {_STOP_S:.0f} s")
         await self._app.stop()
         # Faust's streams make a Kafka consumer that never starts; its event loop would stay open.
@@ -135,7 +153,7 @@ class Hub:
         async def lanes(batches: faust.StreamT[Batch]) -> None:
             async for batch in batches:
                 try:
-                    await self._loop.run_in_executor(self._pool, self._run, batch)
+                    await self._loop.run_in_executor(self._pool, self._intake.process, batch)
                 except asyncio.CancelledError:
                     raise
                 except BaseException as error:  # what leaves an agent is lost, with its lane standing still
@@ -160,23 +178,6 @@ class Hub:
         """
         with suppress(RuntimeError):
             asyncio.run_coroutine_threadsafe(self._channel.send(value=batch), self._loop)
-
-    def _run(self, batch: Batch) -> None:
-        """One batch in a pool thread, and what becomes of its lane. Any failure of SQL takes one way out."""
-        if batch.lane.dead:
-            self._intake.failed(batch, Dropped.STALE)
-            return
-        try:
-            effects = self._processor.process(batch)
-        except StaleToken:
-            self._intake.failed(batch, Dropped.STALE)
-        except (LedgerUnavailable, RegistryUnavailable) as error:
-            log.warning("batch not written", lane=batch.lane.no, error=str(error))
-            self._intake.failed(batch, Dropped.LEDGER)
-        except PositionMoved as error:
-            self._leave(Exit.POSITION_MOVED, str(error))
-        else:
-            self._intake.committed(batch, effects.outbox)
 
 
 async def run_until_signal(hub: Hub, on_started: Callable[[Hub], Any] = lambda hub: None) -> Exit:

@@ -1,22 +1,24 @@
 """Intake: one Kafka consumer in its own thread; a batch per lane, at most one in flight; positions from the ledger."""
 
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import NoReturn
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from monitoring.clock import Clock
 from monitoring.health import Health
 from monitoring.log import get_logger
 from monitoring.metrics import Dropped, Metrics
+from schemas.codec import RegistryUnavailable
 from schemas.topics import INBOUND, TOPICS
-from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, TopicChanged
+from sinks.clients import Clients
+from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, PositionMoved, StaleToken, TopicChanged
 from sinks.relay import Relay, RelayLane
 from streams.cluster import Cluster, ClusterUnavailable, TopicsMissing
 from streams.exits import CannotGoOn, Exit
-from streams.lanes import Batch, Lane
+from streams.lanes import Batch, Lane, LaneProcessor
 from streams.received import Received, from_kafka
 from streams.settings import Settings
 from streams.take import take_lanes
@@ -34,14 +36,21 @@ log = get_logger("intake")
 
 
 class Intake:
-    """Owns the consumer. `dispatch` hands a batch to the agent; `leave` ends the process and never returns."""
+    """Owns the consumer, and works in a thread of its own: the one that calls `run`.
+
+    `dispatch` sees to it that `process` is called with the batch in another thread; `leave` ends the process and never
+    returns.
+    """
 
     def __init__(
         self,
         settings: Settings,
         cluster: Cluster,
+        clients: Clients,
         ledger: Ledger,
+        processor: LaneProcessor,
         relay: Relay,
+        clock: Clock,
         metrics: Metrics,
         health: Health,
         owner: str,
@@ -50,8 +59,11 @@ class Intake:
     ) -> None:
         self._settings = settings
         self._cluster = cluster
+        self._clients = clients
         self._ledger = ledger
+        self._processor = processor
         self._relay = relay
+        self._clock = clock
         self._metrics = metrics
         self._health = health
         self._owner = owner
@@ -63,24 +75,42 @@ class Intake:
         self._wanted: dict[int, float] = {}
         self._locked_since: dict[int, float] = {}
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._guard, name="intake")
         self._deadline: float | None = None
         self._consumer: Consumer
 
-    def start(self) -> None:
-        """Start the consumer thread."""
+    def run(self) -> None:
+        """Consume until told to stop, then drain."""
         self._health.set("intake", ok=False, reason="waiting for lanes")
-        self._thread.start()
+        try:
+            self._consume_until_stopped()
+        except Exception as error:
+            log.exception("intake failed")
+            self._leave(Exit.INTAKE, f"intake failed: {type(error).__name__}")
 
-    def stop(self, timeout_s: float) -> bool:
-        """Drain and stop; whether the thread ended in time."""
+    def stop(self) -> None:
+        """Let `run` drain and return."""
         self._stopping.set()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
 
     # -- called from pool threads
 
-    def committed(self, batch: Batch, outbox: list[OutboxRow]) -> None:
+    def process(self, batch: Batch) -> None:
+        """Run one batch, and see to its lane. Any failure of SQL takes one way out."""
+        if batch.lane.dead:
+            self._failed(batch, Dropped.STALE)
+            return
+        try:
+            effects = self._processor.process(batch)
+        except StaleToken:
+            self._failed(batch, Dropped.STALE)
+        except (LedgerUnavailable, RegistryUnavailable) as error:
+            log.warning("batch not written", lane=batch.lane.no, error=str(error))
+            self._failed(batch, Dropped.LEDGER)
+        except PositionMoved as error:
+            self._leave(Exit.POSITION_MOVED, str(error))
+        else:
+            self._committed(batch, effects.outbox)
+
+    def _committed(self, batch: Batch, outbox: list[OutboxRow]) -> None:
         """A batch is in the ledger: go on with what arrived meanwhile."""
         lane = batch.lane
         if outbox:  # first: a lane that is not busy owes all that it ever will
@@ -92,7 +122,7 @@ class Intake:
                 self._stop_lane(lane)
         self._next_batch(lane)
 
-    def failed(self, batch: Batch, dropped: Dropped) -> None:
+    def _failed(self, batch: Batch, dropped: Dropped) -> None:
         """A batch was not written: let go of the lane, and take it again with a new token."""
         lane = batch.lane
         with self._lock:
@@ -101,23 +131,15 @@ class Intake:
                 return
             self._let_go(lane)
             wait_s = _STALE_RETAKE_S if dropped is Dropped.STALE else _RETAKE_S
-            self._wanted[lane.no] = time.monotonic() + wait_s
+            self._wanted[lane.no] = self._clock.monotonic() + wait_s
         self._metrics.lanes_dropped.labels(dropped).inc()
         log.warning("lane dropped", lane=lane.no, token=lane.token, reason=dropped)
 
     # -- the consumer thread
 
-    def _guard(self) -> None:
-        try:
-            self._run()
-        except Exception as error:
-            log.exception("intake failed")
-            self._leave(Exit.INTAKE, f"intake failed: {type(error).__name__}")
-
-    def _run(self) -> None:
-        self._consumer = Consumer(
+    def _consume_until_stopped(self) -> None:
+        self._consumer = self._clients.consumer(
             {
-                **self._cluster.options,
                 "group.id": self._settings.group,
                 "client.id": self._owner,
                 "enable.auto.commit": False,
@@ -136,7 +158,7 @@ class Intake:
         self._consumer.subscribe(
             list(INBOUND), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
-        watched = told = measured = time.monotonic()
+        watched = told = measured = self._clock.monotonic()
         while not self._stopping.is_set() or self._embedded_backlog():
             if self._take():
                 self._apply_assignment()
@@ -144,7 +166,7 @@ class Intake:
             for lane in list(self._lanes.values()):
                 self._hold_or_go_on(lane)
                 self._next_batch(lane)
-            now = time.monotonic()
+            now = self._clock.monotonic()
             if now - watched > _WATCH_TOPICS_S:
                 watched = now
                 self._watch_topics()
@@ -228,7 +250,7 @@ class Intake:
         if records:
             lane.blocked_since = None
             return records
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if lane.blocked_since is None:
             lane.blocked_since = now
         elif now - lane.blocked_since > _PATIENCE_S:  # a partition without a leader must not hold the others
@@ -240,7 +262,7 @@ class Intake:
         """Offsets that only control records fill are stepped over when idle, once a second."""
         if lane.fetched == lane.positions or lane.buffer.size:
             return False
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now - lane.stepped_at < _STEP_OVER_S:
             return False
         lane.stepped_at = now
@@ -286,7 +308,7 @@ class Intake:
 
     def _take(self) -> bool:
         """Take the lanes that are due; whether there are new ones."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         due = sorted(lane for lane, at in self._wanted.items() if at <= now)
         if not due:
             return False
@@ -342,9 +364,9 @@ class Intake:
             for lane in lanes:
                 self._let_go(lane)
         self._relay.wake()
-        end = time.monotonic() + wait_s
-        while time.monotonic() < end and any(lane.busy or self._relay.pending(lane.relay) for lane in lanes):
-            time.sleep(0.005)
+        end = self._clock.monotonic() + wait_s
+        while self._clock.monotonic() < end and any(lane.busy or self._relay.pending(lane.relay) for lane in lanes):
+            self._clock.sleep(0.005)
         for lane in lanes:
             self._health.forget(f"lane {lane.no}")
         self._watch.forget(numbers)
@@ -394,8 +416,8 @@ class Intake:
         if not self._cluster.memory_only:
             return False
         if self._deadline is None:
-            self._deadline = time.monotonic() + _STOP_WAIT_S
-        if time.monotonic() > self._deadline:
+            self._deadline = self._clock.monotonic() + _STOP_WAIT_S
+        if self._clock.monotonic() > self._deadline:
             return False
         with self._lock:
             lanes = list(self._lanes.values())

@@ -11,7 +11,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from msgspec import msgpack
 
+from monitoring.clock import SystemClock
 from monitoring.metrics import Metrics
+from sinks.clients import KafkaClients
 from sinks.deliveries import Place
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger
@@ -41,15 +43,16 @@ class RelayWorld:
         self.ledger = open_ledger(f"sqlite:///{self.file}")
         inbound = [TopicIdentity("reporting.loss-notice.v1", "inbound", lanes)]
         self.ledger.prepare(inbound, [], {(inbound[0].topic, lane): 0 for lane in range(lanes)}, memory_only=False)
-        self._relays: list[Relay] = []
+        self._relays: dict[Relay, threading.Thread] = {}
         self._owner = 0
 
     def close(self) -> None:
         """End every relay and close the ledger."""
-        for relay in self._relays:
+        for relay, thread in self._relays.items():
             relay.close(LIMIT_S)
-        # One left behind would call into a broker that is gone, or into an interpreter that is ending.
-        assert "relay" not in {thread.name for thread in threading.enumerate()}, "a relay outlives its test"
+            thread.join(LIMIT_S)
+            # One left behind would call into a broker that is gone, or into an interpreter that is ending.
+            assert not thread.is_alive(), "a relay outlives its test"
         self.ledger.close()
 
     def take(self, lane: int) -> RelayLane:
@@ -85,11 +88,13 @@ class RelayWorld:
 
     def start(self, *lanes: RelayLane, on_fatal: Callable[[str], None] = print, address: str = "") -> Relay:
         """A running relay over these lanes."""
-        relay = Relay(self.ledger, {"bootstrap.servers": address or self.address}, Metrics(), on_fatal)
-        self._relays.append(relay)
+        clients = KafkaClients({"bootstrap.servers": address or self.address})
+        relay = Relay(self.ledger, clients, SystemClock(), Metrics(), on_fatal)
         for lane in lanes:
             relay.add(lane)
-        relay.start()
+        thread = threading.Thread(target=relay.run, name="relay", daemon=True)
+        thread.start()
+        self._relays[relay] = thread
         return relay
 
     def wait_published(self, lane: int, seq: int) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from monitoring.clock import SystemClock
+from sinks.clients import KafkaClients
 from sinks.deliveries import Place
 from sinks.ledger.port import Published
 from sinks.read_back import LogReader
@@ -114,7 +116,7 @@ def test_read_back_starts_where_retention_has_left_the_log(world: RelayWorld, to
     place, empty = (topics[0], 1), (topics[0], 3)
     world.publish_by_hand(*(world.row(1, seq, place) for seq in range(1, 6)))
     world.delete_before(place, 3)
-    reader = LogReader({"bootstrap.servers": world.address})
+    reader = LogReader(KafkaClients({"bootstrap.servers": world.address}), SystemClock())
     ends = reader.ends([place, empty])
     found = reader.numbers(1, {place: (0, ends[place]), empty: (0, ends[empty])})
     others = reader.numbers(2, {place: (0, ends[place])})
