@@ -47,7 +47,9 @@ class TopicIdentity(NamedTuple):
 class Lane(NamedTuple):
     """A lane just taken. `token` fences every later write; `seq` is the last outbox number used, `entry` the last
     journal entry number; `positions` maps each inbound topic to the next offset to read, `generations` each topic
-    to the incarnation of its log; `parked` counts its waiting records."""
+    to the incarnation of its log; `parked` counts its waiting records. `deaths` counts the processes that ended while
+    they held the lane, since its last commit; once a `suspect` is named (the ref of the record that was being taken
+    alone), since that was."""
 
     lane: int
     token: int
@@ -56,6 +58,8 @@ class Lane(NamedTuple):
     positions: dict[str, int]
     generations: dict[str, int]
     parked: int
+    deaths: int = 0
+    suspect: str | None = None
 
 
 class JournalRow(NamedTuple):
@@ -229,8 +233,17 @@ class Ledger(Protocol):
     def take(self, owner: str, lanes: Sequence[int]) -> tuple[list[Lane], list[int]]:
         """Raise the token of each free lane, then read its positions. Lanes whose row is locked come back second.
 
+        A lane that another owner still holds is one more of its `deaths`. One that this owner holds itself is none:
+        it lived through whatever failed, so `deaths` are 0 and nobody is suspect. One that was let go keeps both.
         Raises TopicChanged for a lane that `prepare` has not made.
         """
+
+    def let_go(self, tokens: Mapping[int, int]) -> None:
+        """Nobody holds these lanes any more (their tokens by lane): no process has died. A stale token does nothing."""
+
+    def name_suspect(self, lane: int, token: int, ref: str) -> None:
+        """Note that this record is now taken alone; `deaths` start anew unless it was the suspect before. Raises
+        StaleToken."""
 
     def end_frozen_owner(self, lanes: Sequence[int]) -> int:
         """End the sessions of owners that keep these lanes' rows locked; how many were ended."""
@@ -242,7 +255,8 @@ class Ledger(Protocol):
         """States (JSON) by policy number of the policies with these numbers or, as newest version, these plates."""
 
     def commit(self, commit: LaneCommit) -> None:
-        """Write everything or nothing. Raises StaleToken, PositionMoved or LedgerRefused."""
+        """Write everything or nothing; `deaths` are 0 after it and nobody is suspect. Raises StaleToken, PositionMoved
+        or LedgerRefused."""
 
     def published(self, lanes: Sequence[int]) -> dict[int, Published]:
         """How far each lane's outbox is known to be out."""

@@ -41,7 +41,8 @@ _PREPARE_LOCK: Final = 7_216_114
 _REFUSED: Final = ("22", "23", "42", "P0")
 
 _FENCE: Final = """
-    UPDATE lanes SET seq = seq + %s, entry = entry + %s WHERE lane = %s AND token = %s AND seq = %s AND entry = %s"""
+    UPDATE lanes SET seq = seq + %s, entry = entry + %s, deaths = 0, suspect = NULL
+    WHERE lane = %s AND token = %s AND seq = %s AND entry = %s"""
 _POSITIONS: Final = """
     UPDATE positions p SET next = x.after
     FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS x (topic, before, after)
@@ -71,9 +72,18 @@ _PAYMENTS: Final = """
     FROM jsonb_array_elements(%b) e
     ON CONFLICT (id) DO UPDATE SET state = excluded.state, cause = excluded.cause, at_ms = excluded.at_ms"""
 _TAKE: Final = """
-    WITH free AS (SELECT lane FROM lanes WHERE lane = ANY (%s) ORDER BY lane FOR UPDATE SKIP LOCKED)
-    UPDATE lanes SET token = token + 1, owner = %s FROM free WHERE lanes.lane = free.lane
-    RETURNING lanes.lane, token, seq, entry"""
+    WITH free AS (SELECT lane FROM lanes WHERE lane = ANY (%(lanes)s) ORDER BY lane FOR UPDATE SKIP LOCKED)
+    UPDATE lanes SET token = token + 1, owner = %(owner)s,
+        deaths = CASE owner WHEN '' THEN deaths WHEN %(owner)s THEN 0 ELSE deaths + 1 END,
+        suspect = CASE owner WHEN %(owner)s THEN NULL ELSE suspect END
+    FROM free WHERE lanes.lane = free.lane
+    RETURNING lanes.lane, token, seq, entry, deaths, suspect"""
+_LET_GO: Final = """
+    UPDATE lanes SET owner = '' FROM unnest(%s::int[], %s::bigint[]) AS x (lane, token)
+    WHERE lanes.lane = x.lane AND lanes.token = x.token"""
+_NAME_SUSPECT: Final = """
+    UPDATE lanes SET suspect = %(ref)s, deaths = CASE suspect WHEN %(ref)s THEN deaths ELSE 0 END
+    WHERE lane = %(lane)s AND token = %(token)s"""
 _READ_POSITIONS: Final = """
     SELECT lane, topic, next, generation FROM positions JOIN topics USING (topic) WHERE lane = ANY (%s)"""
 _COUNT_PARKED: Final = "SELECT lane, count(*) FROM parked WHERE lane = ANY (%s) GROUP BY lane"
@@ -153,7 +163,7 @@ class PostgresLedger:
 
     def take(self, owner: str, lanes: Sequence[int]) -> tuple[list[Lane], list[int]]:
         with self._transaction("taking lanes") as cursor:
-            taken = sorted(cursor.execute(_TAKE, (list(lanes), owner)).fetchall())
+            taken = sorted(cursor.execute(_TAKE, {"lanes": list(lanes), "owner": owner}).fetchall())
             # A statement of its own: its snapshot is younger than the row locks, so no commit before them is missed.
             where = cursor.execute(_READ_POSITIONS, ([row[0] for row in taken],)).fetchall()
             waiting = dict(cursor.execute(_COUNT_PARKED, ([row[0] for row in taken],)).fetchall())
@@ -169,9 +179,18 @@ class PostgresLedger:
             positions[lane][topic] = position
             generations[lane][topic] = generation
         return [
-            Lane(lane, token, seq, entry, positions[lane], generations[lane], waiting.get(lane, 0))
-            for lane, token, seq, entry in taken
+            Lane(lane, token, seq, entry, positions[lane], generations[lane], waiting.get(lane, 0), deaths, suspect)
+            for lane, token, seq, entry, deaths, suspect in taken
         ], locked
+
+    def let_go(self, tokens: Mapping[int, int]) -> None:
+        with self._connection("letting go of lanes") as connection:
+            connection.execute(_LET_GO, (list(tokens), list(tokens.values())))
+
+    def name_suspect(self, lane: int, token: int, ref: str) -> None:
+        with self._connection(f"naming a suspect of lane {lane}") as connection:
+            if connection.execute(_NAME_SUSPECT, {"lane": lane, "token": token, "ref": ref}).rowcount != 1:
+                raise _stale(lane, token)
 
     def end_frozen_owner(self, lanes: Sequence[int]) -> int:
         with self._connection("ending a frozen owner's sessions") as connection:
@@ -292,12 +311,16 @@ def _fence(cursor: Cursor, commit: LaneCommit) -> None:
     before = (commit.lane, commit.token, commit.seq, commit.entry)
     cursor.execute(_FENCE, (commit.seq_used, commit.entries_used, *before))
     if cursor.rowcount != 1:
-        raise StaleToken(f"lane {commit.lane} is no longer held under token {commit.token}")
+        raise _stale(commit.lane, commit.token)
     if not commit.positions:
         return
     cursor.execute(_POSITIONS, (*_arrays(commit.positions), commit.lane))
     if cursor.rowcount != len(commit.positions):
         raise PositionMoved(f"lane {commit.lane} is not where this batch begins: {commit.positions}")
+
+
+def _stale(lane: int, token: int) -> StaleToken:
+    return StaleToken(f"lane {lane} is no longer held under token {token}")
 
 
 def _copy(cursor: Cursor, bulk: _Bulk, rows: Sequence[tuple[Any, ...]]) -> None:

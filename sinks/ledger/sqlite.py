@@ -29,11 +29,19 @@ from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, p
 _WAIT_MS: Final = 5000
 
 _FENCE: Final = """
-    UPDATE lanes SET seq = seq + ?, entry = entry + ? WHERE lane = ? AND token = ? AND seq = ? AND entry = ?"""
+    UPDATE lanes SET seq = seq + ?, entry = entry + ?, deaths = 0, suspect = NULL
+    WHERE lane = ? AND token = ? AND seq = ? AND entry = ?"""
 _POSITIONS: Final = "UPDATE positions SET next = ? WHERE topic = ? AND lane = ? AND next = ?"
 _PARKED_GONE: Final = 'DELETE FROM parked WHERE topic = ? AND generation = ? AND "partition" = ? AND "offset" = ?'
 _TAKE: Final = """
-    UPDATE lanes SET token = token + 1, owner = ? WHERE lane = ? RETURNING lane, token, seq, entry"""
+    UPDATE lanes SET token = token + 1, owner = :owner,
+        deaths = CASE owner WHEN '' THEN deaths WHEN :owner THEN 0 ELSE deaths + 1 END,
+        suspect = CASE owner WHEN :owner THEN NULL ELSE suspect END
+    WHERE lane = :lane RETURNING token, seq, entry, deaths, suspect"""
+_LET_GO: Final = "UPDATE lanes SET owner = '' WHERE lane = ? AND token = ?"
+_NAME_SUSPECT: Final = """
+    UPDATE lanes SET suspect = :ref, deaths = CASE suspect WHEN :ref THEN deaths ELSE 0 END
+    WHERE lane = :lane AND token = :token"""
 _READ_POSITIONS: Final = "SELECT topic, next, generation FROM positions JOIN topics USING (topic) WHERE lane = ?"
 _IN: Final = "IN (SELECT value FROM json_each(?))"
 _OUTBOX_AFTER: Final = """
@@ -99,16 +107,25 @@ class SqliteLedger:
         taken = []
         with self._transaction("taking lanes") as connection:
             for lane in sorted(set(lanes)):
-                row = connection.execute(_TAKE, (owner, lane)).fetchone()
+                row = connection.execute(_TAKE, {"owner": owner, "lane": lane}).fetchone()
                 if row is None:
                     raise TopicChanged(f"lanes [{lane}] are not in the ledger: it was prepared for fewer partitions")
                 where = connection.execute(_READ_POSITIONS, (lane,)).fetchall()
                 positions = {topic: next_ for topic, next_, _ in where}
                 generations = {topic: generation for topic, _, generation in where}
-                _, token, seq, entry = row
+                token, seq, entry, deaths, suspect = row
                 (parked,) = connection.execute("SELECT count(*) FROM parked WHERE lane = ?", (lane,)).fetchone()
-                taken.append(Lane(lane, token, seq, entry, positions, generations, parked))
+                taken.append(Lane(lane, token, seq, entry, positions, generations, parked, deaths, suspect))
         return taken, []
+
+    def let_go(self, tokens: Mapping[int, int]) -> None:
+        with self._transaction("letting go of lanes") as connection:
+            connection.executemany(_LET_GO, list(tokens.items()))
+
+    def name_suspect(self, lane: int, token: int, ref: str) -> None:
+        with self._transaction(f"naming a suspect of lane {lane}") as connection:
+            if connection.execute(_NAME_SUSPECT, {"lane": lane, "token": token, "ref": ref}).rowcount != 1:
+                raise _stale(lane, token)
 
     def end_frozen_owner(self, lanes: Sequence[int]) -> int:
         """None: the only lock is the whole file's, and a frozen process's is not ours to break."""
@@ -201,10 +218,14 @@ def _fence(connection: sqlite3.Connection, commit: LaneCommit) -> None:
     """Hold the lane's row as its owner and move every position from where this batch began."""
     before = (commit.lane, commit.token, commit.seq, commit.entry)
     if connection.execute(_FENCE, (commit.seq_used, commit.entries_used, *before)).rowcount != 1:
-        raise StaleToken(f"lane {commit.lane} is no longer held under token {commit.token}")
+        raise _stale(commit.lane, commit.token)
     moves = [(after, topic, commit.lane, before) for topic, before, after in commit.positions]
     if moves and connection.executemany(_POSITIONS, moves).rowcount != len(moves):
         raise PositionMoved(f"lane {commit.lane} is not where this batch begins: {commit.positions}")
+
+
+def _stale(lane: int, token: int) -> StaleToken:
+    return StaleToken(f"lane {lane} is no longer held under token {token}")
 
 
 def _query(connection: sqlite3.Connection) -> topics.Query:

@@ -29,7 +29,7 @@ metadata: Final = MetaData(
     }
 )
 
-VERSION: Final = "0001"
+VERSION: Final = "0002"
 """The newest migration: what these tables are."""
 
 # Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
@@ -56,6 +56,8 @@ topics: Final = Table(
     Column("generation", Integer, nullable=False),
 )
 
+# `owner` is empty when nobody holds the lane. `deaths` and `suspect` are about the records that end a process: see
+# `Ledger.take` and `Ledger.name_suspect`.
 lanes: Final = Table(
     "lanes",
     metadata,
@@ -64,6 +66,8 @@ lanes: Final = Table(
     Column("seq", BigInteger, nullable=False),
     Column("entry", BigInteger, nullable=False),
     Column("owner", Text, nullable=False),
+    Column("deaths", Integer, nullable=False, server_default="0"),
+    Column("suspect", Text),
 )
 
 # A lane is one partition number of every topic. `first` is where reading began, `next` the next offset to read.

@@ -69,6 +69,19 @@ def test_migrations_make_exactly_the_tables_in_code(url: str, engine: Engine) ->
         assert MigrationContext.configure(connection).get_current_revision() == tables.VERSION
 
 
+def test_a_ledger_of_the_version_before_keeps_its_lanes(url: str, engine: Engine) -> None:
+    """Migrating adds what is new to the rows that are there."""
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE lanes DROP COLUMN deaths"))
+        connection.execute(text("ALTER TABLE lanes DROP COLUMN suspect"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("INSERT INTO lanes (lane, token, seq, entry, owner) VALUES (1, 5, 6, 7, 'worker-9')"))
+    migrate(url)
+
+    with engine.connect() as connection:
+        assert connection.execute(select(tables.lanes)).one() == (1, 5, 6, 7, "worker-9", 0, None)
+
+
 def test_a_lane_begins_at_the_start_of_its_logs(ledger: Ledger) -> None:
     """A first position is the log's start; a first token is 1."""
     lane = make.take(ledger, 2)
@@ -87,6 +100,88 @@ def test_preparing_again_changes_nothing(ledger: Ledger) -> None:
     ledger.prepare(INBOUND, OUTBOUND, LOG_START, memory_only=False)
 
     assert make.take(ledger) == lane._replace(token=2, entry=1, positions={NOTICE: 11, INVOICE: 10})
+
+
+def deaths(ledger: Ledger, owner: str) -> tuple[int, str | None]:
+    """What a new owner learns of those before it."""
+    lane = make.take(ledger, owner=owner)
+    return lane.deaths, lane.suspect
+
+
+def test_owners_that_died_are_counted_until_a_batch_is_written(ledger: Ledger) -> None:
+    """Each that took the lane and was followed by another one, the one that died after a commit included."""
+    assert [deaths(ledger, owner) for owner in ("one", "two", "three")] == [(0, None), (1, None), (2, None)]
+    lane = make.take(ledger, owner="four")
+    ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)]))
+
+    assert (lane.deaths, deaths(ledger, "five")) == (3, (1, None))
+
+
+def test_an_owner_that_lets_go_has_not_died(ledger: Ledger) -> None:
+    """A worker that stops or hands over leaves the count of those that died as it found it."""
+    make.take(ledger, owner="one")
+    two = make.take(ledger, owner="two")
+    ledger.let_go({1: two.token})
+
+    assert deaths(ledger, "three") == (1, None)
+
+
+def test_only_the_owner_can_let_go(ledger: Ledger) -> None:
+    """One that has lost the lane cannot vouch for the next."""
+    one = make.take(ledger, owner="one")
+    make.take(ledger, owner="two")
+    ledger.let_go({1: one.token})
+
+    assert deaths(ledger, "three") == (2, None)
+
+
+def test_an_owner_that_takes_its_own_lane_again_has_lived_through_it(ledger: Ledger) -> None:
+    """Its batch failed, for want of a database: that is nobody's death, and clears the record that was suspect."""
+    make.take(ledger, owner="one")
+    two = make.take(ledger, owner="two")
+    ledger.name_suspect(1, two.token, f"{NOTICE}/1/1/10")
+
+    assert deaths(ledger, "two") == (0, None)
+
+
+def test_deaths_are_counted_anew_for_each_suspect(ledger: Ledger) -> None:
+    """Naming the same record again goes on counting; a batch written clears it."""
+    suspect, other = f"{NOTICE}/1/1/10", f"{INVOICE}/1/1/10"
+    for number in range(3):
+        make.take(ledger, owner=f"before-{number}")
+    lane = make.take(ledger, owner="one")
+    ledger.name_suspect(1, lane.token, suspect)
+    lane = make.take(ledger, owner="two")
+    ledger.name_suspect(1, lane.token, suspect)
+    lane = make.take(ledger, owner="three")
+    assert (lane.deaths, lane.suspect) == (2, suspect)
+
+    ledger.name_suspect(1, lane.token, other)
+    lane = make.take(ledger, owner="four")
+    assert (lane.deaths, lane.suspect) == (1, other)
+
+    ledger.commit(make.batch(lane))
+    assert deaths(ledger, "five") == (1, None)
+
+
+def test_a_lane_let_go_keeps_its_suspect(ledger: Ledger) -> None:
+    """What was learnt of a record is not lost when a worker leaves before it came to that record."""
+    lane = make.take(ledger, owner="one")
+    ledger.name_suspect(1, lane.token, f"{NOTICE}/1/1/10")
+    lane = make.take(ledger, owner="two")
+    ledger.let_go({1: lane.token})
+
+    assert deaths(ledger, "three") == (1, f"{NOTICE}/1/1/10")
+
+
+def test_a_stale_owner_can_name_no_suspect(ledger: Ledger) -> None:
+    """The lane is another's: what it takes now is not this one's to say."""
+    stale = make.take(ledger, owner="one")
+    make.take(ledger, owner="two")
+
+    with pytest.raises(StaleToken):
+        ledger.name_suspect(1, stale.token, f"{NOTICE}/1/1/10")
+    assert deaths(ledger, "three") == (2, None)
 
 
 def test_a_new_topic_joins_the_ones_known(ledger: Ledger) -> None:
