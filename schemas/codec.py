@@ -4,14 +4,16 @@ import json
 import re
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import fastavro
 import msgspec
 from fastavro.schema import to_parsing_canonical_form
 
+from schemas import generated
 from schemas.compatibility import Level, Schema, lint
+from schemas.generated import Read, Write
 from schemas.records import Record
 from schemas.topics import TOPICS, avro_schema
 from schemas.unsafe import UnsafeSchema, refuse_unsafe
@@ -71,16 +73,16 @@ class SchemaSource(Protocol):
 
 
 class _Reader(NamedTuple):
-    """A writer's schema made ready for one topic; `resolved` is None when it is our own schema, which reads faster."""
+    """What reads a topic's bodies of one writer's schema, and the record they become."""
 
     record: type[Record]
-    written: Schema
-    resolved: Schema | None
+    read: Read
 
 
 class _Writer(NamedTuple):
+    record: type[Record]
     frame: bytes
-    schema: Schema
+    write: Write
 
 
 class Codec:
@@ -106,16 +108,16 @@ class Codec:
             raise Undecodable("too-large", f"the value has {len(value)} bytes, the limit is {self._max_bytes}")
         schema, start = _schema_of(value, headers)
         reader = self._readers.get((topic, schema)) or self._compile(topic, schema)
-        body = BytesIO(value)
-        body.seek(start)
         try:
-            fields = fastavro.schemaless_reader(body, reader.written, reader.resolved)
-        except Exception as error:  # poison makes fastavro raise almost anything, and its texts may hold values
-            why = f"the body does not follow its schema {schema} ({type(error).__name__} near byte {body.tell()})"
+            fields, end = reader.read(value, start)
+        except Exception as error:  # poison makes a reader raise almost anything, and its texts may hold values
+            why = f"the body does not follow its schema {schema} ({type(error).__name__})"
             raise Undecodable("bad-body", why) from None
-        if body.tell() != len(value):
-            why = f"{len(value) - body.tell()} bytes are left after the body by its schema {schema}"
-            raise Undecodable("trailing-bytes", why)
+        left = len(value) - end
+        if left < 0:
+            raise Undecodable("bad-body", f"the body does not follow its schema {schema}: {-left} bytes are missing")
+        if left > 0:
+            raise Undecodable("trailing-bytes", f"{left} bytes are left after the body by its schema {schema}")
         try:
             return msgspec.convert(fields, reader.record)
         except msgspec.ValidationError as error:
@@ -127,20 +129,18 @@ class Codec:
         Raises UnknownSchema or RegistryUnavailable; ValueError when the record does not fit the topic's schema.
         """
         writer = self._writers.get(topic) or self._prepare(topic)
-        out = BytesIO()
-        out.write(writer.frame)
         try:
-            if type(record) is not TOPICS[topic].record:
+            if type(record) is not writer.record:
                 raise TypeError
-            fastavro.schemaless_writer(out, writer.schema, msgspec.to_builtins(record, builtin_types=(bytes,)))
-        except Exception as error:  # fastavro's texts hold the values they complain of
+            return writer.frame + writer.write(record)
+        except Exception as error:  # such a text may hold the value it complains of
             why = f"this {type(record).__name__} does not fit the schema of {topic} ({type(error).__name__})"
             raise ValueError(why) from None
-        return out.getvalue()
 
     def _prepare(self, topic: str) -> _Writer:
         frame = _BY_ID + self._registry.id_of(topic).to_bytes(4, "big")
-        writer = self._writers[topic] = _Writer(frame, compiled(avro_schema(topic)))
+        made = _Writer(TOPICS[topic].record, frame, generated.writer(avro_schema(topic)))
+        writer = self._writers[topic] = made
         return writer
 
     def _compile(self, topic: str, schema: int | str) -> _Reader:
@@ -160,8 +160,21 @@ class Codec:
             raise Undecodable("bad-schema", f"schema {schema} is not an Avro schema ({type(error).__name__})") from None
         if faults:
             raise Undecodable("incompatible-schema", f"schema {schema} cannot be read as {topic}: {faults[0]}")
-        reader = self._readers[topic, schema] = _Reader(TOPICS[topic].record, written, None if same else resolved)
+        read = generated.reader(ours) if same else _resolving(written, resolved)
+        reader = self._readers[topic, schema] = _Reader(TOPICS[topic].record, read)
         return reader
+
+
+def _resolving(written: Schema, resolved: Schema) -> Read:
+    """Reads what another schema wrote, as ours sees it."""
+
+    def read(value: bytes, start: int) -> tuple[dict[str, Any], int]:
+        body = BytesIO(value)
+        body.seek(start)
+        fields: Any = fastavro.schemaless_reader(body, written, resolved)
+        return fields, body.tell()
+
+    return read
 
 
 def without_value(error: msgspec.ValidationError) -> str:
