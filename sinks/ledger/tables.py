@@ -19,7 +19,6 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 metadata: Final = MetaData(
     naming_convention={
@@ -29,12 +28,11 @@ metadata: Final = MetaData(
     }
 )
 
-VERSION: Final = "0002"
+VERSION: Final = "0003"
 """The newest migration: what these tables are."""
 
 # Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
 Word: Final = Text().with_variant(Text(collation="C"), "postgresql")
-State: Final = JSON().with_variant(JSONB(), "postgresql")
 
 
 def _place() -> list[Column[int] | Column[str]]:
@@ -108,7 +106,7 @@ claims: Final = Table(
     Column("version", Integer, nullable=False),
     Column("stage", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
-    Column("state", State, nullable=False),
+    Column("state", JSON, nullable=False),
 )
 
 policies: Final = Table(
@@ -119,7 +117,7 @@ policies: Final = Table(
     Column("version", Integer, nullable=False),
     Column("plate", Word, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
-    Column("state", State, nullable=False),
+    Column("state", JSON, nullable=False),
     Index("policies_plate", "plate"),
 )
 
