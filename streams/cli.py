@@ -93,11 +93,15 @@ def demo(as_json: Json = False) -> None:
 
 
 @app.command()
-def bench(as_json: Json = False) -> None:
-    """Measure the hub against a plain program that writes the same rows."""
+def bench(
+    part: Annotated[list[str] | None, typer.Option(help="Only this part; may be given again. By default all.")] = None,
+    chart: Annotated[Path | None, typer.Option(help="Also draw the figures into this SVG file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the hub on services of its own, against a plain program that writes the same rows."""
     from streams.bench.run import run_bench
 
-    run_bench(as_json=as_json)
+    run_bench(part or [], as_json=as_json, chart_file=chart)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """The floor: the fastest plain program for the same rows. One thread consumes, decodes and fills in row templates; a
 pool commits them with the ledger's own statements. No Faust, no rules, no relay, no care for order between topics.
 
-Run as a process of its own: `python -m streams.bench.floor KAFKA GROUP LEDGER`.
+Run as a process of its own: `python -m streams.bench.floor KAFKA LEDGER`.
 """
 
 import os
@@ -117,7 +117,7 @@ class Rows:
             )  # fmt: skip
 
 
-def run(kafka: str, group: str, ledger: Ledger) -> None:
+def run(kafka: str, ledger: Ledger) -> None:
     """Consume everything there is and go on until the process is ended."""
     cluster = KafkaCluster({"bootstrap.servers": kafka})
     inbound = cluster.identities(INBOUND)
@@ -129,7 +129,7 @@ def run(kafka: str, group: str, ledger: Ledger) -> None:
     consumer = Consumer(
         {
             "bootstrap.servers": kafka,
-            "group.id": group,
+            "group.id": "bench-floor",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "fetch.wait.max.ms": 50,
@@ -169,4 +169,4 @@ def _commit_and_wake(ledger: Ledger, commit: LaneCommit, room: threading.Event) 
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2], open_ledger(sys.argv[3], None, f"floor-{os.getpid()}"))
+    run(sys.argv[1], open_ledger(sys.argv[2], None, f"floor-{os.getpid()}"))

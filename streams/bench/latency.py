@@ -1,111 +1,68 @@
 """Latency at a steady rate: from the record that decides a claim to its instruction in a read-committed consumer."""
 
 import statistics
-import threading
 import time
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from streams.bench.finance import Finance, finance
+from streams.bench.measure import BenchFailed, wait_for, wait_for_lanes
+from streams.bench.sizes import Sizes
+from streams.bench.workload import DECIDING_TOPIC, STEPS
+from streams.bench.world import LANES, World, say
 
-from schemas.codec import Codec
-from schemas.partitioner import partition_for
-from streams.bench.workload import DECIDING_TOPIC, STEPS, Sent, claims
-from streams.cluster import KafkaCluster
-from streams.received import from_kafka
-
-_INSTRUCTIONS: Final = "finance.payment-instruction.v1"
-_QUIET_S: Final = 10.0
-_BURST_S: Final = 0.005
-_WARM_UP_S: Final = 5
+_NAP_S: Final = 0.005
+_LATE: Final = 0.05
+"""The part of the time by which sending may lag behind at its end."""
 
 
-class Latency(NamedTuple):
-    """Milliseconds at `rate` events a second, over `instructions` of them."""
-
-    rate: int
-    instructions: int
-    p50: float
-    p99: float
-    p999: float
-
-
-def produce(producer: Producer, codec: Codec, lanes: int, sent: Sent, event_id: str) -> None:
-    """Hand one record to a producer as a department would: keyed, with CloudEvents headers."""
-    key = sent.key.encode()
-    headers: list[tuple[str, str | bytes | None]] = [("ce_source", b"bench"), ("ce_id", event_id.encode())]
-    while True:
-        try:
-            producer.produce(
-                sent.topic,
-                codec.encode(sent.topic, sent.record),
-                key,
-                partition_for(key, lanes),
-                headers=headers,
-            )
-            return
-        except BufferError:
-            producer.poll(0.05)
+def latency(world: World, sizes: Sizes) -> dict[str, Any]:
+    """Milliseconds at each rate, one after the other on one worker."""
+    found: dict[str, Any] = {}
+    with world.ledger() as ledger, world.worker(ledger.url) as worker, finance(world.cluster, LANES) as receiver:
+        wait_for_lanes([worker.process], ledger)
+        records = 0
+        for rate in sizes.rates:
+            say(f"latency at {rate} events/s for {sizes.latency_s} s")
+            ledger.settle()
+            sent_at, sent = send_steadily(world, rate, sizes.latency_warm_up_s + sizes.latency_s)
+            records += sent
+            found["latency_ms" if rate == sizes.rates[0] else f"latency_at_{rate}_ms"] = {
+                "rate": rate,
+                **_percentiles(receiver, sent_at, sizes.latency_warm_up_s),
+            }
+            wait_for([worker.process], ledger, records, published=True)
+        ledger.check(records, published=True)
+    return found
 
 
-def measure(cluster: KafkaCluster, codec: Codec, lanes: int, *, rate: int, seconds: int, first_claim: int) -> Latency:
-    """Send whole claims at `rate` events a second to a hub that is running and idle, and time their instructions.
+def send_steadily(world: World, rate: int, seconds: int) -> tuple[dict[bytes, float], int]:
+    """Send `rate` events a second; when each record that decides a claim was handed over, and how many were sent.
 
-    The first seconds, in which caches fill on all sides, do not count.
+    Raises BenchFailed when this machine cannot keep up the rate.
     """
-    count = rate * (seconds + _WARM_UP_S) // STEPS
-    finance = _Finance(_at_the_end(cluster, lanes), count)
-    finance.start()
-    producer = Producer(dict(cluster.options))
-    sent_at: dict[bytes, float] = {}
+    load = world.load(rate * seconds, spread=max(1, rate // STEPS))
+    sender, sent_at = world.sender(), dict[bytes, float]()
     started = time.perf_counter()
-    for number, sent in enumerate(claims(count, first_claim, spread=max(1, rate // STEPS))):
+    for number, record in enumerate(load.records, 1):
         ahead_s = started + number / rate - time.perf_counter()
-        if ahead_s > _BURST_S:  # a sleep for every record would be a load of its own
-            producer.poll(0)
+        if ahead_s > _NAP_S:  # a sleep for every record would be a load of its own
+            sender.poll()
             time.sleep(ahead_s)
-        event_id = f"latency-{first_claim}-{number}"
-        if sent.topic == DECIDING_TOPIC:
-            sent_at[f"bench {event_id}".encode()] = time.perf_counter()
-        produce(producer, codec, lanes, sent, event_id)
-    producer.flush(10)
-    finance.join(_QUIET_S)
-    received_at = finance.received_at
-    missing = sent_at.keys() - received_at.keys()
-    if missing:
-        raise RuntimeError(f"{len(missing)} of {count} instructions did not come within {_QUIET_S} s")
-    counted = [(cause, began) for cause, began in sent_at.items() if began > started + _WARM_UP_S]
-    took_ms = [(received_at[cause] - began) * 1000 for cause, began in counted]
+        now = time.perf_counter()
+        event = sender.send(record)
+        if record.topic == DECIDING_TOPIC:
+            sent_at[event] = now
+    late_s = time.perf_counter() - started - load.size / rate
+    if late_s > seconds * _LATE:
+        raise BenchFailed(f"this machine sent {load.size} records {late_s:.1f} s too late for {rate} a second")
+    sender.flush()
+    return sent_at, load.size
+
+
+def _percentiles(receiver: Finance, sent_at: dict[bytes, float], warm_up_s: int) -> dict[str, float]:
+    """Of the milliseconds to each instruction; the first seconds, in which caches fill on all sides, do not count."""
+    received_at = receiver.wait_for(set(sent_at))
+    from_then_on = min(sent_at.values()) + warm_up_s
+    took_ms = [(received_at[event] - at) * 1000 for event, at in sent_at.items() if at >= from_then_on]
     cuts = statistics.quantiles(took_ms, n=1000, method="inclusive")
-    return Latency(rate, len(took_ms), cuts[499], cuts[989], cuts[998])
-
-
-class _Finance(threading.Thread):
-    """Receives instructions until there are `count`; when each came, by the event that caused it."""
-
-    def __init__(self, consumer: Consumer, count: int) -> None:
-        super().__init__(name="finance", daemon=True)
-        self._consumer = consumer
-        self._count = count
-        self.received_at: dict[bytes, float] = {}
-
-    def run(self) -> None:
-        """Consume; ends with the last instruction, or with the process."""
-        while len(self.received_at) < self._count:
-            message = self._consumer.poll(1.0)
-            if message is not None and message.error() is None:
-                cause = dict(from_kafka(message).headers)["causationid"] or b""
-                self.received_at.setdefault(cause, time.perf_counter())
-        self._consumer.close()
-
-
-def _at_the_end(cluster: KafkaCluster, lanes: int) -> Consumer:
-    options: dict[str, Any] = {
-        **cluster.options,
-        "group.id": "bench-finance",
-        "isolation.level": "read_committed",
-        "enable.auto.commit": False,
-    }
-    consumer = Consumer(options)
-    ends = cluster.bounds([_INSTRUCTIONS], range(lanes))
-    consumer.assign([TopicPartition(_INSTRUCTIONS, lane, ends[_INSTRUCTIONS, lane][1]) for lane in range(lanes)])
-    return consumer
+    return {"instructions": len(took_ms), "p50": cuts[499], "p99": cuts[989], "p999": cuts[998]}

@@ -1,155 +1,95 @@
-"""How the bench measures: processes started apart, progress read from the ledger, CPU from the operating system."""
+"""How the bench measures: programs in processes of their own, progress from the ledger, CPU from the system."""
 
 import os
-import socket
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import psutil
-import psycopg
-from psycopg import sql
 
-_PATIENCE_S: Final = 300
+from streams.bench.ledgers import BenchLedger
+from streams.commands.failures import Failed
+
+_PATIENCE_S: Final = 300.0
 _POLL_S: Final = 0.05
-
-Connection = psycopg.Connection[tuple[int, ...]]
-
-
-class Sample(NamedTuple):
-    """Progress and cost at one moment: records in the ledger, CPU seconds of the program and of the database."""
-
-    at: float
-    records: int
-    program_cpu_s: float
-    database_cpu_s: float
+_STOP_S: Final = 30.0
+_ENDS: Final = frozenset({0, -signal.SIGTERM, -signal.SIGKILL})
 
 
-class Throughput(NamedTuple):
-    """One run: events per second between the first commits and the last, and CPU seconds per million events."""
+class Cost(NamedTuple):
+    """CPU seconds so far of the programs under test, of the database and of the broker."""
 
-    events_per_s: float
-    program_cpu_s_per_million: float
-    database_cpu_s_per_million: float
+    program_s: float
+    database_s: float
+    broker_s: float
 
 
-class BenchFailed(Exception):
-    """A program under test ended or stood still."""
+class BenchFailed(Failed):
+    """A program under test ended, stood still, or did not do what it should: there is no figure."""
 
 
 @contextmanager
-def fresh_database(server: str, name: str, template: str = "template1") -> Iterator[str]:
-    """URL of a new copy of a database, dropped afterwards."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        )
+def running(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[psutil.Popen]:
+    """A program, ended with SIGTERM when the context ends. Raises BenchFailed when it ended by itself and not well."""
+    process = psutil.Popen(arguments, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=sys.stderr)
     try:
-        yield f"{server.rpartition('/')[0]}/{name}"
+        yield process
     finally:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-            connection.execute("CHECKPOINT")
+        end(process)
+    if process.returncode not in _ENDS:
+        raise BenchFailed(f"{' '.join(arguments[:4])} ended with {process.returncode}; see its lines above")
 
 
-def free_port() -> int:
-    """A port of this machine nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
-@contextmanager
-def running(arguments: list[str], environment: Mapping[str, str]) -> Iterator[psutil.Process]:
-    """A program of ours, ended with SIGTERM when the context ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-    )
-    try:
-        yield psutil.Process(process.pid)
-    finally:
+def end(process: psutil.Popen) -> float:
+    """Ask a program to end, and make it when it does not; seconds that took."""
+    asked = time.monotonic()
+    if process.poll() is None:
         process.terminate()
         try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
+            process.wait(_STOP_S)
+        except psutil.TimeoutExpired:
             process.kill()
+            process.wait(_STOP_S)
+    return time.monotonic() - asked
 
 
-def throughput(program: psutil.Process, ledger: str, records: int, *, published: bool) -> Throughput:
-    """Watch a program take `records` records into a ledger, and publish what they led to if it is one that does.
-
-    Counted from the first commits on: start-up is not throughput.
-    """
-    with psycopg.connect(ledger, autocommit=True) as connection:
-        already = _taken(connection)
-        first = _wait_for(program, connection, already + 1, published=False)
-        last = _wait_for(program, connection, already + records, published=published)
-    events, seconds = last.records - first.records, last.at - first.at
-    if not events:
-        raise BenchFailed("all records were taken in one commit: give the bench more")
-    return Throughput(
-        events / seconds,
-        (last.program_cpu_s - first.program_cpu_s) / events * 1e6,
-        (last.database_cpu_s - first.database_cpu_s) / events * 1e6,
-    )
-
-
-def checkpoint(ledger: str) -> None:
-    """Have the database write out what the load before left behind, so that it does not do so during what follows."""
-    with psycopg.connect(ledger, autocommit=True) as connection:
-        connection.execute("CHECKPOINT")
-
-
-def finish(program: psutil.Process, ledger: str, records: int) -> None:
-    """Wait until a program has taken `records` records and published what they led to."""
-    with psycopg.connect(ledger, autocommit=True) as connection:
-        _wait_for(program, connection, records, published=True)
-
-
-def _wait_for(program: psutil.Process, connection: Connection, records: int, *, published: bool) -> Sample:
+def wait_until(holds: Callable[[], bool], what: str, programs: Sequence[psutil.Popen] = ()) -> None:
+    """Return once it holds. Raises BenchFailed saying `what` is missing when it takes too long or a program ends."""
     deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        _alive(program)
-        taken = _taken(connection)
-        if taken >= records and not (published and _unpublished(connection)):
-            return Sample(time.monotonic(), taken, _cpu_s(program), _database_cpu_s(connection))
+    while not holds():
+        for program in programs:
+            if program.poll() is not None:
+                raise BenchFailed(f"the program under test ended with {program.returncode}; see its lines above")
         if time.monotonic() > deadline:
-            raise BenchFailed(f"only {taken} of {records} records in the ledger after {_PATIENCE_S} s")
+            raise BenchFailed(f"after {_PATIENCE_S:.0f} s: {what}")
         time.sleep(_POLL_S)
 
 
-def _alive(program: psutil.Process) -> None:
-    if not program.is_running() or program.status() == psutil.STATUS_ZOMBIE:
-        raise BenchFailed("the program under test ended; see its lines above")
+def wait_for(programs: Sequence[psutil.Popen], ledger: BenchLedger, records: int, *, published: bool) -> None:
+    """Return once `records` records are taken into the ledger, and what they led to is out if that is waited for."""
+    wait_until(lambda: ledger.taken() >= records, f"not all of {records} records are taken", programs)
+    if published:
+        wait_until(lambda: not ledger.unpublished(), "not all outputs are published", programs)
 
 
-def _taken(connection: Connection) -> int:
-    row = connection.execute("SELECT coalesce(sum(next - first), 0)::bigint FROM positions").fetchone()
-    return row[0] if row else 0
+def wait_for_lanes(programs: Sequence[psutil.Popen], ledger: BenchLedger) -> None:
+    """Return once each of these workers holds lanes."""
+    wait_until(lambda: len(ledger.owners()) == len(programs), "not every worker has lanes", programs)
 
 
-def _unpublished(connection: Connection) -> int:
-    row = connection.execute("SELECT sum(seq - published)::bigint FROM lanes JOIN relay USING (lane)").fetchone()
-    return row[0] if row else 0
-
-
-def _cpu_s(process: psutil.Process) -> float:
+def cpu_s(process: psutil.Process) -> float:
+    """CPU seconds of a process and its ended children."""
     times = process.cpu_times()
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-def _database_cpu_s(connection: Connection) -> float:
-    """CPU of the whole PostgreSQL server: its main process, whose ended children it counts, and those that live."""
-    backend = psutil.Process(connection.info.backend_pid)
-    main = backend.parent()
-    if main is None:
-        raise BenchFailed("the database does not run on this machine: its CPU cannot be read")
-    total = _cpu_s(main)
+def family_cpu_s(main: psutil.Process) -> float:
+    """CPU seconds of a server: its main process, whose ended children it counts, and the children that live."""
+    total = cpu_s(main)
     for child in main.children():
         try:
             times = child.cpu_times()

@@ -1,6 +1,6 @@
 """The records of the bench: motor claims of eight records, spread so that a batch holds mostly different claims."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -37,6 +37,7 @@ DECIDING_TOPIC: Final = "adjuster.decision.v1"
 """The topic whose record leads to the payment instruction."""
 
 _PAYEE: Final = BankAccount(name="收款人", account="6222020200012345678", bank_code="102100099996")
+_PAYEE_DIGEST: Final = payee_digest(_PAYEE)
 _AGREED_MINOR: Final = 1_260_000
 _DEDUCTIBLE_MINOR: Final = 50_000
 
@@ -72,19 +73,27 @@ def policies() -> Iterator[Sent]:
         yield Sent("underwriting.policy.v1", policy.policy_number, policy, START_MS - 4000 * HOUR_MS)
 
 
-def claims(count: int, first: int = 0, spread: int | None = None) -> Iterator[Sent]:
-    """`count` claims from number `first` on, interleaved: records of one claim lie `spread` claims apart."""
+def claims(count: int, first: int = 0, spread: int | None = None) -> Iterator[tuple[int, int]]:
+    """Claim number and step of each record of `count` claims from number `first` on, interleaved.
+
+    Records of one claim lie `spread` claims apart.
+    """
     apart = max(1, count // STEPS) if spread is None else spread
     for slot in range(count + (STEPS - 1) * apart):
         for step in range(STEPS):
             number = slot - step * apart
             if 0 <= number < count:
-                yield record(first + number, step, START_MS + slot)
+                yield first + number, step
 
 
-def record(number: int, step: int, at_ms: int) -> Sent:
+def claim_number(number: int) -> str:
+    """The claim's number, ten characters."""
+    return f"B{number:09d}"
+
+
+def record(number: int, step: int, at_ms: int = START_MS) -> Sent:
     """Record `step` (0 to 7) of one claim."""
-    claim = f"B{number:09d}"
+    claim = claim_number(number)
     topic, made = _STEPS[step](claim, number, at_ms)
     return Sent(topic, claim, made, at_ms)
 
@@ -172,7 +181,7 @@ def _invoice(claim: str, number: int, at_ms: int) -> tuple[str, Record]:
         damaged=DamagedObject.OWN_VEHICLE,
         issuer="shop-017",
         code="044001900111",
-        number=f"{number:08d}",
+        number=_invoice_number(number),
         sha256=_hash(claim, "invoice"),
         issued_at_ms=at_ms,
         currency="CNY",
@@ -200,7 +209,7 @@ def _decision(claim: str, number: int, at_ms: int) -> tuple[str, Record]:
 def _status(claim: str, number: int, at_ms: int) -> tuple[str, Record]:
     return "finance.payment-status.v1", PaymentStatus(
         claim=claim,
-        instruction_id=instruction_id(claim, 1, payee_digest(_PAYEE), 1),
+        instruction_id=_instruction(claim),
         status=PaymentStatusCode.ACSC,
         amount_minor=_AGREED_MINOR - _DEDUCTIBLE_MINOR,
         currency="CNY",
@@ -219,5 +228,26 @@ def _plate(number: int) -> str:
     return f"粤B{number:05d}"
 
 
+def _invoice_number(number: int) -> str:
+    return f"{number:08d}"
+
+
+def _instruction(claim: str) -> str:
+    return instruction_id(claim, 1, _PAYEE_DIGEST, 1)
+
+
 def _hash(claim: str, what: str) -> str:
     return sha256(f"{claim} {what}".encode()).hexdigest()
+
+
+VARYING: Final[tuple[Callable[[int], str], ...]] = (
+    claim_number,
+    lambda number: _policy_number(number % POLICIES),
+    lambda number: _plate(number % POLICIES),
+    lambda number: _hash(claim_number(number), "photo"),
+    lambda number: _hash(claim_number(number), "document"),
+    lambda number: _hash(claim_number(number), "invoice"),
+    _invoice_number,
+    lambda number: _instruction(claim_number(number)),
+)
+"""Every text in a claim's records that differs from claim to claim; each keeps its length."""

@@ -2,6 +2,9 @@
 
 from collections import Counter
 
+from connectors.registry import EmbeddedRegistry
+from schemas.codec import Codec
+from streams.bench.encoded import Encoder
 from streams.bench.templates import CLAIM, templates
 from streams.bench.workload import DECIDING_TOPIC, STEPS, claims, record
 
@@ -20,12 +23,21 @@ def test_the_hub_takes_every_record_of_a_bench_claim_to_paid() -> None:
 def test_each_claim_s_records_come_whole_in_order_and_far_apart() -> None:
     """Neighbours in the log are of different claims, so a batch holds mostly distinct ones."""
     sent = list(claims(800))
-    order: dict[str, list[str]] = {}
-    for one in sent:
-        order.setdefault(one.key, []).append(one.topic)
+    order: dict[int, list[int]] = {}
+    for number, step in sent:
+        order.setdefault(number, []).append(step)
 
-    whole = [record(0, step, 0).topic for step in range(STEPS)]
     assert len(order) == 800
-    assert all(topics == whole for topics in order.values())
-    middle = Counter(one.key for one in sent[3000:3500])
+    assert all(steps == list(range(STEPS)) for steps in order.values())
+    middle = Counter(number for number, _ in sent[3000:3500])
     assert max(middle.values()) == 1
+
+
+def test_a_record_made_fast_has_the_bytes_of_one_that_is_encoded() -> None:
+    """Else the bench would measure other records than those whose templates the floor fills in."""
+    codec = Codec(EmbeddedRegistry(), 1_000_000)
+    places = [(number, step) for number in (0, 7, 1000, 123_456, 99_999_999) for step in range(STEPS)]
+
+    for (number, step), made in zip(places, Encoder(codec).encode(places), strict=True):
+        sent = record(number, step)
+        assert made == (sent.topic, sent.key.encode(), codec.encode(sent.topic, sent.record))
