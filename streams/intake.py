@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -18,7 +18,7 @@ from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, PositionMove
 from sinks.relay import Relay, RelayLane
 from streams.cluster import Cluster, ClusterUnavailable, TopicsMissing
 from streams.exits import CannotGoOn, Exit
-from streams.lanes import Batch, Lane, LaneProcessor
+from streams.lanes import DEATHS, Batch, Lane, LaneProcessor
 from streams.received import Received, from_kafka
 from streams.settings import Settings
 from streams.take import take_lanes
@@ -72,6 +72,7 @@ class Intake:
         self._leave = leave
         self._lock = threading.Lock()
         self._lanes: dict[int, Lane] = {}
+        self._at_work: set[Lane] = set()
         self._wanted: dict[int, float] = {}
         self._locked_since: dict[int, float] = {}
         self._stopping = threading.Event()
@@ -118,15 +119,21 @@ class Intake:
             self._relay.wake()
         with self._lock:
             lane.busy = False
+            self._at_work.discard(lane)
             if lane.state.dead_in_a_row >= self._settings.dead_letter_limit:
                 self._stop_lane(lane)
-        self._next_batch(lane)
+            in_turn = [lane]
+            if self._one_at_a_time():
+                in_turn = sorted(self._lanes.values(), key=lambda other: (other.no <= lane.no, other.no))
+        for other in in_turn:
+            self._next_batch(other)
 
     def _failed(self, batch: Batch, dropped: Dropped) -> None:
         """A batch was not written: let go of the lane, and take it again with a new token."""
         lane = batch.lane
         with self._lock:
             lane.busy = False
+            self._at_work.discard(lane)
             if lane.dead:
                 return
             self._let_go(lane)
@@ -229,7 +236,7 @@ class Intake:
     def _next_batch(self, lane: Lane) -> None:
         """Hand out the lane's next batch, if none is in flight. Consumer thread or pool thread."""
         with self._lock:
-            if lane.busy or lane.dead or lane.stopped:
+            if lane.busy or lane.dead or lane.stopped or (self._at_work and self._one_at_a_time()):
                 return
             records = self._records(lane)
             if not records and not self._may_step_over(lane):
@@ -240,12 +247,19 @@ class Intake:
             if not lane.buffer.size:
                 positions.update(lane.fetched)
             lane.busy = True
+            self._at_work.add(lane)
         self._dispatch(Batch(lane, records, positions))
+
+    def _one_at_a_time(self) -> bool:
+        """Whether a lane that is taken carefully is at work or wants to be: while its suspect is at work no other batch
+        may be, or the process might end in that one and the suspect be blamed."""
+        careful = [lane for lane in (*self._at_work, *self._lanes.values()) if lane.careful and not lane.stopped]
+        return any(lane.busy or lane.buffer.size for lane in careful)
 
     def _records(self, lane: Lane) -> list[Received]:
         if not lane.buffer.size:
             return []
-        most = self._settings.batch_records
+        most = 1 if lane.careful else self._settings.batch_records
         records = lane.buffer.take(most, lane.at_end)
         if records:
             lane.blocked_since = None
@@ -323,7 +337,8 @@ class Intake:
             return False
         except CannotGoOn as error:
             self._leave(error.code, str(error))
-        lanes = [Lane(lane, self._settings.lanes, RelayLane(lane.lane, lane.token)) for lane in taken]
+        settings = self._settings
+        lanes = [Lane(lane, settings.lanes, RelayLane(lane.lane, lane.token), settings.batch_records) for lane in taken]
         with self._lock:
             for lane in lanes:
                 self._lanes[lane.no] = lane
@@ -332,6 +347,8 @@ class Intake:
         for lane in lanes:
             self._relay.add(lane.relay)
             log.info("lane taken", lane=lane.no, token=lane.token)
+        for died in (lane for lane in taken if lane.deaths >= DEATHS or lane.suspect is not None):
+            log.warning("lane is taken record by record", lane=died.lane, count=died.deaths, ref=died.suspect)
         self._health.set("intake", ok=True)
         self._metrics.lanes_owned.set(len(self._lanes))
         return bool(lanes)
@@ -367,6 +384,7 @@ class Intake:
         end = self._clock.monotonic() + wait_s
         while self._clock.monotonic() < end and any(lane.busy or self._relay.pending(lane.relay) for lane in lanes):
             self._clock.sleep(0.005)
+        self._let_go_in_ledger(lanes)
         for lane in lanes:
             self._health.forget(f"lane {lane.no}")
         self._watch.forget(numbers)
@@ -378,6 +396,15 @@ class Intake:
         lane.buffer.clear()
         if self._lanes.get(lane.no) is lane:
             del self._lanes[lane.no]
+
+    def _let_go_in_ledger(self, lanes: Sequence[Lane]) -> None:
+        """So that the next owner does not think this one dead; not while the database keeps a batch waiting."""
+        if not lanes or any(lane.busy for lane in lanes):
+            return
+        try:
+            self._ledger.let_go({lane.no: lane.token for lane in lanes})
+        except LedgerUnavailable as error:
+            log.warning("lanes not let go of in the ledger", error=str(error))
 
     def _stop_lane(self, lane: Lane) -> None:
         limit = self._settings.dead_letter_limit

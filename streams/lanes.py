@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from msgspec import Struct, json
 
@@ -17,11 +18,21 @@ from sinks.relay import RelayLane
 from streams.buffer import Buffer
 from streams.decide import Decider, Effects, LaneState, Lookup
 from streams.flows import FLOWS
+from streams.outcomes import Dead
 from streams.received import Parsed, Parser, Received
 from streams.rules.claim import Claim
 from streams.rules.policy_file import PolicyFile
 
+DEATHS: Final = 3
+"""As many processes may end in a lane's batch before it is taken record by record, and in one record before it is a
+dead letter."""
+
 _CLAIMS_CACHED = 20_000
+_KILLS = Dead(
+    "kills-the-process",
+    f"{DEATHS} processes in a row ended while they took this record and nothing else; it was not read this time. Their "
+    "last log lines say more. Mend the hub, then: claimhub dead-letters redrive",
+)
 
 log = get_logger("lanes")
 
@@ -35,9 +46,12 @@ class Lane:
     `positions` are what the ledger has committed, `fetched` the next offsets to come from Kafka, `ends` the offsets
     after the last record as far as the broker has said; `parked` counts its waiting records. `busy` while a batch is in
     flight, `dead` once the lane is lost, `stopped` with the reason when it must not go on.
+
+    `careful` counts the records still to be taken one by one, because the lane's processes kept ending: at first as
+    many as the batch may have had (`batch_records`) in which they did. `condemned` is the ref of the one they ended in.
     """
 
-    def __init__(self, taken: TakenLane, lanes: int, relay: RelayLane) -> None:
+    def __init__(self, taken: TakenLane, lanes: int, relay: RelayLane, batch_records: int) -> None:
         self.no = taken.lane
         self.token = taken.token
         self.generations = taken.generations
@@ -48,6 +62,8 @@ class Lane:
         self.buffer = Buffer(taken.positions)
         self.state = LaneState(taken.lane, lanes, taken.seq, taken.entry)
         self.relay = relay
+        self.careful = batch_records if taken.deaths >= DEATHS or taken.suspect is not None else 0
+        self.condemned = taken.suspect if taken.deaths >= DEATHS else None
         self.busy = False
         self.dead = False
         self.stopped: str | None = None
@@ -92,8 +108,11 @@ class LaneProcessor:
         lane, state = batch.lane, batch.lane.state
         seq, entry = state.seq, state.entry
         parser = Parser(self._codec, lane.no, state.lanes, lane.generations, state.known)
-        with self._computing:
-            records = [parser.parse(received) for received in batch.records]
+        if lane.careful:
+            records = [self._parse_carefully(lane, parser, received) for received in batch.records]
+        else:
+            with self._computing:
+                records = [parser.parse(received) for received in batch.records]
         self._load(records, state, parser)
         lookup = self._look_up(records, state)
         with self._computing:
@@ -106,12 +125,23 @@ class LaneProcessor:
         commit = _commit(lane, seq, entry, positions, effects)
         self._ledger.commit(commit)
         lane.positions = positions
+        lane.careful = max(0, lane.careful - effects.taken)
         lane.parked += len(effects.parked) - len(effects.parked_gone)
         state.forget_oldest(_CLAIMS_CACHED)
         self._measure(effects, decided - started, time.perf_counter() - decided)
         self._metrics.sql_statements.inc(commit.statements)
         _tell(effects)
         return effects
+
+    def _parse_carefully(self, lane: Lane, parser: Parser, received: Received) -> Parsed:
+        """Of a batch of one. The ledger knows the record before its bytes are looked at: should the process end in it,
+        the next owner knows by which."""
+        ref = parser.ref(received)
+        if ref == lane.condemned:
+            return parser.undecoded(received, _KILLS)
+        self._ledger.name_suspect(lane.no, lane.token, ref)
+        self._metrics.sql_statements.inc()
+        return parser.parse(received)
 
     def _load(self, records: list[Parsed], state: LaneState, parser: Parser) -> None:
         """Fetch the states and parked records of subjects this lane has not seen yet; decode again what is parked

@@ -106,6 +106,16 @@ class Parser:
             received.timestamp_ms,
         )
 
+    def ref(self, received: Received) -> str:
+        """Where a record stands: topic/generation/partition/offset."""
+        return f"{received.topic}/{self._generations[received.topic]}/{self._lane}/{received.offset}"
+
+    def undecoded(self, received: Received, dead: Dead) -> Parsed:
+        """The envelope of a record that must not be read. Without an entity nothing of its claim is touched either."""
+        parsed = self.parse(received._replace(value=None))
+        parsed.value, parsed.entity, parsed.record, parsed.problem = received.value, "", None, dead
+        return parsed
+
     def parse_parked(self, row: ParkedRow) -> Parsed:
         """A parked record read again: an unknown schema may be known by now."""
         parsed = self._parse(

@@ -29,7 +29,7 @@ class FilledLedger:
         inbound, outbound = ([TopicIdentity(topic, "id", 1) for topic in names] for names in (INBOUND, OUTBOUND))
         self._ledger.prepare(inbound, outbound, {(topic, 0): 0 for topic in INBOUND}, memory_only=False)
         ((taken,), _) = self._ledger.take("test", [0])
-        self._lane = Lane(taken, 1, RelayLane(0, taken.token))
+        self._lane = Lane(taken, 1, RelayLane(0, taken.token), 5000)
         self._codec = Codec(EmbeddedRegistry(), 1_000_000)
         self._processor = LaneProcessor(self._ledger, self._codec, Metrics(), 100)
         self._offsets: dict[str, int] = defaultdict(int)

@@ -58,9 +58,10 @@ def surroundings(settings: Settings) -> Iterator[Surroundings]:
 
 @contextmanager
 def worker(
-    settings: Settings, ends: Exit = Exit.OK, stderr: BinaryIO | None = None
+    settings: Settings, ends: Exit = Exit.OK, stderr: BinaryIO | None = None, command: Sequence[str] = (CLAIMHUB,)
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process, asked to stop at the end. It must end with `ends`, unless it was killed."""
+    """A worker process of this `claimhub` command, asked to stop at the end. It must end with `ends`, unless it was
+    killed."""
     named = {
         "KAFKA": settings.kafka,
         "LEDGER": settings.ledger,
@@ -70,7 +71,7 @@ def worker(
     }
     others = {name: value for name, value in os.environ.items() if not name.startswith("CLAIMHUB_")}
     environment = {**others, **{f"CLAIMHUB_{name}": value for name, value in named.items()}}
-    process = subprocess.Popen([CLAIMHUB, "up", "--role", "worker"], env=environment, stderr=stderr)
+    process = subprocess.Popen([*command, "up", "--role", "worker"], env=environment, stderr=stderr)
     try:
         yield process
         process.terminate()

@@ -29,7 +29,7 @@ def leave(code: Exit, reason: str) -> NoReturn:
 
 def lane(number: int = 0, parked: int = 0) -> Lane:
     taken = TakenLane(number, 1, 0, 0, dict.fromkeys(INBOUND, 0), dict.fromkeys(INBOUND, 1), parked)
-    return Lane(taken, 4, RelayLane(number, 1))
+    return Lane(taken, 4, RelayLane(number, 1), 5000)
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
