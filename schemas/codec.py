@@ -73,8 +73,9 @@ class SchemaSource(Protocol):
 
 
 class _Reader(NamedTuple):
-    """What reads a topic's bodies of one writer's schema, and the record they become."""
+    """What reads a topic's bodies of one writer's schema, and the record they become. `schema` is its id or GUID."""
 
+    schema: int | str
     record: type[Record]
     read: Read
 
@@ -94,7 +95,7 @@ class Codec:
     def __init__(self, registry: SchemaSource, max_bytes: int) -> None:
         self._registry = registry
         self._max_bytes = max_bytes
-        self._readers: dict[tuple[str, int | str], _Reader] = {}
+        self._readers: dict[tuple[str, bytes], _Reader] = {}
         self._writers: dict[str, _Writer] = {}
 
     def decode(self, topic: str, value: bytes | None, headers: Headers) -> Record:
@@ -106,8 +107,9 @@ class Codec:
             raise Undecodable("empty", "the record has no value")
         if len(value) > self._max_bytes:
             raise Undecodable("too-large", f"the value has {len(value)} bytes, the limit is {self._max_bytes}")
-        schema, start = _schema_of(value, headers)
-        reader = self._readers.get((topic, schema)) or self._compile(topic, schema)
+        frame, start = frame_of(value, headers)
+        reader = self._readers.get((topic, frame)) or self._compile(topic, frame)
+        schema = reader.schema
         try:
             fields, end = reader.read(value, start)
         except Exception as error:  # poison makes a reader raise almost anything, and its texts may hold values
@@ -143,9 +145,9 @@ class Codec:
         writer = self._writers[topic] = made
         return writer
 
-    def _compile(self, topic: str, schema: int | str) -> _Reader:
+    def _compile(self, topic: str, frame: bytes) -> _Reader:
         """Read a writer's schema from the registry and refuse what would crash, misread or never end."""
-        registry = self._registry
+        schema, registry = _schema_of(frame), self._registry
         text = registry.schema_by_id(schema) if isinstance(schema, int) else registry.schema_by_guid(schema)
         ours = avro_schema(topic)
         try:
@@ -161,7 +163,7 @@ class Codec:
         if faults:
             raise Undecodable("incompatible-schema", f"schema {schema} cannot be read as {topic}: {faults[0]}")
         read = generated.reader(ours) if same else _resolving(written, resolved)
-        reader = self._readers[topic, schema] = _Reader(TOPICS[topic].record, read)
+        reader = self._readers[topic, frame] = _Reader(schema, TOPICS[topic].record, read)
         return reader
 
 
@@ -182,25 +184,23 @@ def without_value(error: msgspec.ValidationError) -> str:
     return _ENUM_VALUE.sub(r"Not one of the values allowed\1", str(error))
 
 
-def _schema_of(value: bytes, headers: Headers) -> tuple[int | str, int]:
-    """The writer's schema id or GUID, and where the body starts."""
-    for name, framed in headers:
-        if name == SCHEMA_HEADER and framed is not None:
-            schema, end = _framed(framed, f"header {SCHEMA_HEADER}")
-            if end != len(framed):
-                raise Undecodable("not-framed", f"header {SCHEMA_HEADER} has {len(framed)} bytes instead of {end}")
-            return schema, 0
-    return _framed(value, "the value")
+def frame_of(value: bytes, headers: Headers) -> tuple[bytes, int]:
+    """The bytes that name the writer's schema, from a header or from before the body; and where the body starts."""
+    framed = dict(headers).get(SCHEMA_HEADER)
+    if framed is not None:
+        return framed, 0
+    end = _GUID_END if value[:1] == _BY_GUID else _ID_END
+    return value[:end], end
 
 
-def _framed(data: bytes, where: str) -> tuple[int | str, int]:
-    """The schema named at the start of `data`: 0 and a 4-byte id, or 1 and a 16-byte GUID; and where it ends."""
-    magic = data[:1]
-    if magic == _BY_ID and len(data) >= _ID_END:
-        return int.from_bytes(data[1:_ID_END], "big"), _ID_END
-    if magic == _BY_GUID and len(data) >= _GUID_END:
-        return str(UUID(bytes=data[1:_GUID_END])), _GUID_END
-    raise Undecodable("not-framed", f"{where} does not start with a schema id (Confluent wire format)")
+def _schema_of(frame: bytes) -> int | str:
+    """The schema's id (a zero byte and 4 bytes) or GUID (a one and 16 bytes)."""
+    if len(frame) == _ID_END and frame[:1] == _BY_ID:
+        return int.from_bytes(frame[1:], "big")
+    if len(frame) == _GUID_END and frame[:1] == _BY_GUID:
+        return str(UUID(bytes=frame[1:]))
+    why = f"no schema id before the body, nor a whole one in the header {SCHEMA_HEADER} (Confluent wire format)"
+    raise Undecodable("not-framed", why)
 
 
 def compiled(schema: Schema) -> Schema:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from confluent_kafka import Message
 
-from schemas.codec import SCHEMA_HEADER, Codec, Undecodable, UnknownSchema
+from schemas.codec import Codec, Undecodable, UnknownSchema, frame_of
 from schemas.partitioner import partition_for
 from schemas.records import Record
 from schemas.topics import TOPICS, Key
@@ -21,6 +21,8 @@ pack_headers = msgspec.msgpack.Encoder().encode
 unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 _LONGEST_KEY = 64
 _KEY_FIELD = {Key.CLAIM: "claim", Key.POLICY: "policy_number"}
+_FIELD_OF = {name: _KEY_FIELD.get(topic.key, "") for name, topic in TOPICS.items()}
+_KIND_OF = {name: "policy " if topic.key is Key.POLICY else "" for name, topic in TOPICS.items()}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -92,19 +94,12 @@ class Parser:
         self._lanes = lanes
         self._generations = generations
         self._known = known
-        self._unknown_schemas: dict[bytes | None, Park] = {}
+        self._unknown_schemas: dict[bytes, Park] = {}
 
     def parse(self, received: Received) -> Parsed:
         """Never raises for a bad record: the problem is in the result. RegistryUnavailable passes through."""
-        return self._parse(
-            received.topic,
-            self._generations[received.topic],
-            received.offset,
-            received.key,
-            received.value,
-            received.headers,
-            received.timestamp_ms,
-        )
+        topic, offset, key, value, headers, timestamp_ms = received
+        return self._parse(topic, self._generations[topic], offset, key, value, headers, timestamp_ms)
 
     def ref(self, received: Received) -> str:
         """Where a record stands: topic/generation/partition/offset."""
@@ -182,7 +177,7 @@ class Parser:
             subject = key.decode()
         except UnicodeDecodeError:
             raise Dead("bad-key", "the key is not UTF-8 text") from None
-        entity = f"policy {subject}" if TOPICS[topic].key is Key.POLICY else subject
+        entity = _KIND_OF[topic] + subject
         if entity in self._known:
             return subject, entity
         if len(subject) > _LONGEST_KEY or not subject.isprintable() or " " in subject:
@@ -199,48 +194,33 @@ class Parser:
     def _decode(
         self, topic: str, key: bytes | None, subject: str, value: bytes | None, headers: Headers
     ) -> tuple[Record | None, Dead | Park | None]:
-        frame = _frame(value, headers)
-        if frame in self._unknown_schemas:  # the registry is asked once a batch, not once a record
-            return None, self._unknown_schemas[frame]
+        if self._unknown_schemas:  # the registry is asked once a batch, not once a record
+            known = self._unknown_schemas.get(frame_of(value or b"", headers)[0])
+            if known is not None:
+                return None, known
         try:
             record = self._codec.decode(topic, value, headers)
         except Undecodable as error:
             return None, Dead(error.code, error.reason)
         except UnknownSchema as error:
             why = f"schema {error.schema_id} is not in the registry; register it, then: claimhub parked retry"
-            return None, self._unknown_schemas.setdefault(frame, Park(why, ()))
-        field = _KEY_FIELD[TOPICS[topic].key]
+            park = self._unknown_schemas[frame_of(value or b"", headers)[0]] = Park(why, ())
+            return None, park
+        field = _FIELD_OF[topic]
         if getattr(record, field) != subject:
             return None, Dead("key-mismatch", f"the key and the field {field} differ")
         return record, None
 
 
-def _frame(value: bytes | None, headers: Headers) -> bytes | None:
-    """The bytes that name the writer's schema: before the body, or in a header."""
-    for name, framed in headers:
-        if name == SCHEMA_HEADER:
-            return framed
-    return value and value[:5]
-
-
 def _cloud_event(headers: Headers, ref: str, timestamp_ms: int) -> tuple[str, int, bytes | None]:
     """Event id, time and trace from CloudEvents binary headers; what is missing comes from where the record stands."""
-    source = event = trace = None
-    at_ms = timestamp_ms
-    for name, value in headers:
-        if value is None:
-            continue
-        if name == "ce_id":
-            event = value
-        elif name == "ce_source":
-            source = value
-        elif name == "ce_time":
-            at_ms = _time_ms(value, timestamp_ms)
-        elif name == "traceparent":
-            trace = value
+    said = dict(headers)
+    source, event, time = said.get("ce_source"), said.get("ce_id"), said.get("ce_time")
+    at_ms = timestamp_ms if time is None else _time_ms(time, timestamp_ms)
     if source is None or event is None:
-        return ref, at_ms, trace
-    return f"{source.decode(errors='replace')} {event.decode(errors='replace')}".replace("\0", "\ufffd"), at_ms, trace
+        return ref, at_ms, said.get("traceparent")
+    event_id = (source + b" " + event).decode(errors="replace").replace("\0", "\ufffd")
+    return event_id, at_ms, said.get("traceparent")
 
 
 def _time_ms(value: bytes, otherwise: int) -> int:
