@@ -228,6 +228,12 @@ class Intake:
         elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             self._watch_topics()  # in a topic made anew no position of ours holds: then that is the reason
             self._leave(Exit.LOG_LOST, f"{topic}/{partition}: the log no longer holds our position ({error.str()})")
+        elif code == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
+            self._leave(
+                Exit.LANES_NOT_WHOLE,
+                f"Kafka does not let this worker into the group {self._settings.group}: a member of it does not use "
+                "the range assignor, and others split lanes. End that member, or set CLAIMHUB_GROUP to another group",
+            )
         elif error.fatal():
             self._leave(Exit.KAFKA, f"the Kafka client cannot go on: {error.str()}")
         else:

@@ -18,7 +18,7 @@ from schemas.partitioner import partition_for
 from schemas.records import LossNotice
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import read_engine
-from sinks.ledger.tables import claims, dead_letters, payments, positions, topics
+from sinks.ledger.tables import claims, dead_letters, payments, topics
 from sinks.ledger.verify import verify
 from streams import intake
 from streams.app import Hub, Leave
@@ -30,7 +30,7 @@ from streams.flows import FLOWS, Flow
 from streams.settings import Settings
 from tests import claims as make
 from tests.integration.hub_world import LANES
-from tests.integration.workers import codec, records, said, told
+from tests.integration.workers import codec, positions_in, records, said, told
 
 LIMIT_S: Final = 20.0
 NOTICE, ESTIMATE = "reporting.loss-notice.v1", "repair.estimate.v1"
@@ -75,7 +75,7 @@ async def test_a_lane_stops_at_the_limit_of_dead_letters_and_others_go_on(tmp_pa
 
         assert _dead(engine) == {together: 3, apart: 3}
         for lane in (together, apart):
-            assert sum(at for (_, where), at in _positions(engine).items() if where == lane) == 3
+            assert sum(at for (_, where), at in positions_in(engine).items() if where == lane) == 3
             reason = ready.checks[f"lane {lane}"].reason
             assert f"lane {lane} " in reason and "claimhub dead-letters ls" in reason
         assert {name for name, check in ready.checks.items() if not check.ok} == {f"lane {together}", f"lane {apart}"}
@@ -153,7 +153,7 @@ async def test_a_fault_in_a_rule_ends_the_hub_with_the_position_unmoved(
 
         assert code is Exit.AGENT
         assert f"lane {_lane(notice)} " in reason and "ZeroDivisionError" in reason
-        assert set(_positions(engine).values()) == {0}
+        assert set(positions_in(engine).values()) == {0}
         assert told(engine) == []
 
 
@@ -214,12 +214,6 @@ def _dead(engine: Engine) -> dict[int, int]:
 
 def _died(engine: Engine, lane: int, least: int) -> bool:
     return _dead(engine).get(lane, 0) >= least
-
-
-def _positions(engine: Engine) -> dict[tuple[str, int], int]:
-    with engine.connect() as connection:
-        rows = connection.execute(select(positions.c.topic, positions.c.lane, positions.c.next))
-        return {(topic, lane): at for topic, lane, at in rows}
 
 
 def _paying(engine: Engine) -> set[str]:

@@ -2,21 +2,23 @@
 
 import signal
 from pathlib import Path
-from typing import Final
 
 import psycopg
 from sqlalchemy import Engine, select
 
 from sinks.ledger.tables import lanes
 from tests.integration.hub_world import fresh_topics, hub_settings, instruction_ids
-from tests.integration.workers import LIMIT_S, check_all_paid_once, records, surroundings, wait_until, worker
+from tests.integration.workers import (
+    LIMIT_S,
+    check_all_paid_once,
+    records,
+    surroundings,
+    wait_until_a_commit_waits,
+    worker,
+)
 
 BEFORE, DURING = 40, 200
 """Claims whose records come before the worker is killed in a batch, and claims in and behind that batch."""
-
-A_COMMIT_WAITS: Final = """
-    SELECT count(*) FROM pg_locks WHERE relation = 'claims'::regclass AND mode = 'RowExclusiveLock' AND NOT granted
-"""
 
 
 def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(
@@ -33,7 +35,7 @@ def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(
             with psycopg.connect(postgres_url) as locker:
                 locker.execute("LOCK TABLE claims IN SHARE MODE")
                 around.departments.send(*second)
-                _wait_until_a_commit_waits(postgres_url)
+                wait_until_a_commit_waits(postgres_url)
                 killed.send_signal(signal.SIGKILL)
                 killed.wait(LIMIT_S)
         with worker(settings):
@@ -46,13 +48,3 @@ def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(
 def _tokens(engine: Engine) -> list[int]:
     with engine.connect() as connection:
         return [row.token for row in connection.execute(select(lanes.c.token))]
-
-
-def _wait_until_a_commit_waits(postgres: str) -> None:
-    with psycopg.connect(postgres, autocommit=True) as watcher:
-
-        def waits() -> bool:
-            row = watcher.execute(A_COMMIT_WAITS).fetchone()
-            return row is not None and row[0] > 0
-
-        wait_until(waits, "no commit came to wait for the lock")

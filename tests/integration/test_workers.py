@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 from sqlalchemy import Engine, select
@@ -21,6 +22,8 @@ from tests.integration.hub_world import LANES, TIMELESS, fresh_topics, hub_setti
 from tests.integration.workers import LIMIT_S, check_all_paid_once, records, surroundings, told, wait_until, worker
 
 NOTICE: Final = "reporting.loss-notice.v1"
+UNREAD: Final = "investigation.finding.v1"
+"""A topic that has no records."""
 # Unlike elsewhere in the tests, a commit is written before it is answered: this server is crashed.
 CRASHABLE: Final = {"fsync": "off"}
 CLAIMS_AT_ONCE, PACE_S = 4, 0.04
@@ -84,8 +87,12 @@ def test_a_worker_outlives_a_crash_of_its_database(kafka_url: str, tmp_path: Pat
             check_all_paid_once(around.engine, sent, instruction_ids(kafka_url))
 
 
-def test_a_topic_made_anew_under_a_running_worker_ends_it(kafka_url: str, postgres_url: str, tmp_path: Path) -> None:
-    """Its offsets mean other records now: the worker leaves with 71 and names the topic."""
+@pytest.mark.parametrize("topic", [NOTICE, UNREAD])
+def test_a_topic_made_anew_under_a_running_worker_ends_it(
+    kafka_url: str, postgres_url: str, tmp_path: Path, topic: str
+) -> None:
+    """Its offsets mean other records now: the worker leaves with 71 and names the topic. That also of a topic whose new
+    log still has our position, which Kafka's library would read on in silence."""
     settings = hub_settings(kafka_url, postgres_url, tmp_path)
     with (
         (tmp_path / "stderr").open("wb") as stderr,
@@ -95,10 +102,10 @@ def test_a_topic_made_anew_under_a_running_worker_ends_it(kafka_url: str, postgr
     ):
         around.departments.send(*records(0, 10))
         around.idle.wait(LIMIT_S)
-        _make_anew(AdminClient(settings.kafka_client()))
+        _make_anew(AdminClient(settings.kafka_client()), topic)
         process.wait(LIMIT_S)
     (left,) = [line for line in (tmp_path / "stderr").read_text().splitlines() if '"leaving"' in line]
-    assert f"topic {NOTICE}" in left
+    assert f"topic {topic}" in left
 
 
 def _owners(engine: Engine) -> set[str]:
@@ -128,17 +135,17 @@ def _load(departments: Departments) -> Iterator[list[Said]]:
         sender.join()
 
 
-def _make_anew(admin: AdminClient) -> None:
-    """Delete the notices' topic and create it again, as soon as Kafka lets us."""
-    admin.delete_topics([NOTICE])[NOTICE].result(LIMIT_S)
+def _make_anew(admin: AdminClient, topic: str) -> None:
+    """Delete the topic and create it again, as soon as Kafka lets us."""
+    admin.delete_topics([topic])[topic].result(LIMIT_S)
 
     def created() -> bool:
         try:
-            admin.create_topics([NewTopic(NOTICE, LANES, 1, config=TIMELESS)])[NOTICE].result(LIMIT_S)
+            admin.create_topics([NewTopic(topic, LANES, 1, config=TIMELESS)])[topic].result(LIMIT_S)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
             return False
         return True
 
-    wait_until(created, f"{NOTICE} is still there")
+    wait_until(created, f"{topic} is still there")

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+import psycopg
 from sqlalchemy import Engine, select
 
 from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec
 from schemas.records import Record
 from sinks.ledger.open import read_engine
-from sinks.ledger.tables import claims, journal, payments
+from sinks.ledger.tables import claims, journal, payments, positions
 from sinks.ledger.verify import verify
 from streams.demo.departments import Departments
 from streams.demo.finance import Finance
@@ -29,6 +30,9 @@ from tests import claims as make
 CLAIMHUB: Final = str(Path(sys.executable).with_name("claimhub"))
 LIMIT_S: Final = 60.0
 _LOOK_AGAIN_S: Final = 0.02
+_A_COMMIT_WAITS: Final = """
+    SELECT count(*) FROM pg_locks WHERE relation = 'claims'::regclass AND mode = 'RowExclusiveLock' AND NOT granted
+"""
 
 
 class Surroundings(NamedTuple):
@@ -111,6 +115,13 @@ def told(engine: Engine) -> list[str]:
     return sorted(event for event in events if not event.startswith(("finance ", "claimhub ")))
 
 
+def positions_in(engine: Engine) -> dict[tuple[str, int], int]:
+    """The ledger's next offset of every topic and lane."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(positions.c.topic, positions.c.lane, positions.c.next))
+        return {(topic, lane): at for topic, lane, at in rows}
+
+
 def check_all_paid_once(engine: Engine, sent: Sequence[Said], published: Sequence[str]) -> None:
     """Every record sent is journalled exactly once, each claim is paid by one instruction of those published, and the
     ledger keeps every promise."""
@@ -132,3 +143,14 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
     while not holds():
         assert time.monotonic() < end, f"after {LIMIT_S:.0f} s: {what}"
         time.sleep(_LOOK_AGAIN_S)
+
+
+def wait_until_a_commit_waits(postgres: str) -> None:
+    """Return once a commit waits for a lock on the table of claims."""
+    with psycopg.connect(postgres, autocommit=True) as watcher:
+
+        def waits() -> bool:
+            row = watcher.execute(_A_COMMIT_WAITS).fetchone()
+            return row is not None and row[0] > 0
+
+        wait_until(waits, "no commit came to wait for the lock")
