@@ -1,0 +1,192 @@
+"""The intake on the embedded broker, its batches in the test's hands: what it hands out, how it gets a lane back."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Final, NoReturn
+
+import psycopg
+import pytest
+
+from connectors.registry import EmbeddedRegistry
+from monitoring.clock import SystemClock
+from monitoring.health import Health
+from monitoring.metrics import Metrics
+from schemas.codec import Codec
+from schemas.partitioner import partition_for
+from schemas.topics import INBOUND, OUTBOUND
+from sinks.clients import KafkaClients
+from sinks.ledger.migrate import migrate
+from sinks.ledger.open import open_ledger, read_engine
+from sinks.relay import Relay
+from streams import intake
+from streams.cluster import EmbeddedCluster
+from streams.demo.departments import Departments
+from streams.exits import Exit
+from streams.intake import Intake
+from streams.lanes import Batch, LaneProcessor
+from streams.settings import Settings
+from tests import claims as make
+from tests.contract.ledger_factory import identities
+from tests.integration.hub_world import LANES
+from tests.integration.workers import positions_in, said
+from tests.relay_world import LIMIT_S, wait_until
+
+ESTIMATE: Final = "repair.estimate.v1"
+LANE: Final = partition_for(make.CLAIM.encode(), LANES)
+
+
+class IntakeWorld:
+    """An intake with a broker and a ledger, and nobody but the test to process its batches. Close it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.ledger = open_ledger(settings.ledger_url, owner="worker")
+        self._engine = read_engine(settings.ledger_url)
+        self.batches: Queue[Batch] = Queue()
+        self._cluster = EmbeddedCluster()
+        clients, clock, metrics = KafkaClients(self._cluster.options), SystemClock(), Metrics()
+        codec = Codec(EmbeddedRegistry(), settings.max_record_bytes)
+        processor = LaneProcessor(self.ledger, codec, metrics, settings.dead_letter_limit)
+        relay = Relay(self.ledger, clients, clock, metrics, print)
+        parts = clients, self.ledger, processor, relay, clock, metrics, Health(), "worker", self.batches.put, _never
+        self.intake = Intake(settings, self._cluster, *parts)
+        self._departments = Departments(self._cluster.options, codec, LANES)
+        self._threads = [threading.Thread(target=run, daemon=True) for run in (relay.run, self.intake.run)]
+        for thread in self._threads:
+            thread.start()
+
+    def send(self, many: int) -> None:
+        """Estimates of one claim, in lane `LANE`; they wait for their claim's notice and lead to nothing else."""
+        one = said(ESTIMATE, make.CLAIM, make.LOSS_MS, make.estimate())
+        self._departments.send(*[one] * many)
+
+    def process_until(self, holds: Callable[[], bool], what: str) -> None:
+        """Process every batch that is handed out, until it holds."""
+
+        def process_and_look() -> bool:
+            try:
+                self.intake.process(self.batches.get(timeout=0.02))
+            except Empty:
+                return holds()
+            return False
+
+        wait_until(process_and_look, what)
+
+    def taken_in(self) -> int:
+        """How many estimates the ledger has."""
+        return positions_in(self._engine).get((ESTIMATE, LANE), 0)
+
+    def close(self) -> None:
+        """Let the intake drain."""
+        self.intake.stop()
+        self.process_until(lambda: not any(thread.is_alive() for thread in self._threads), "the intake does not drain")
+        self.ledger.close()
+        self._engine.dispose()
+        self._cluster.close()
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[IntakeWorld]:
+    """An intake on a migrated ledger, drained at the end."""
+    migrate(settings.ledger_url)
+    world = IntakeWorld(settings)
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[IntakeWorld]:
+    """On a SQLite ledger."""
+    with _running(Settings(data_dir=tmp_path, lanes=LANES)) as world:
+        yield world
+
+
+def test_a_lane_has_one_batch_in_flight_and_the_next_is_all_that_came_meanwhile(world: IntakeWorld) -> None:
+    """Two commits of one lane at once would lock each other out, or let an old state overwrite a new one."""
+    world.send(1)
+    first = world.batches.get(timeout=LIMIT_S)
+    world.send(30)
+    wait_until(lambda: first.lane.buffer.size == 30, "the lane does not keep what it may not hand out yet")
+    assert world.batches.empty()
+    world.intake.process(first)
+    second = world.batches.get(timeout=LIMIT_S)
+    world.intake.process(second)
+
+    assert len(second.records) == 30
+
+
+def test_a_batch_that_may_not_be_written_comes_again_under_a_new_token(postgres_url: str, tmp_path: Path) -> None:
+    """Whatever the database did before its session ended: the lane is taken anew, and its position says whether those
+    records are in the ledger. Neither going on behind them nor writing the same batch again would be safe."""
+    with _running(Settings(data_dir=tmp_path, lanes=LANES, ledger=postgres_url)) as world:
+        world.send(1)
+        world.process_until(lambda: world.taken_in() == 1, "the lane does not begin")
+        world.send(1)
+        unwritten = world.batches.get(timeout=LIMIT_S)
+        with psycopg.connect(postgres_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'worker'")
+        world.intake.process(unwritten)
+        world.send(1)
+        again = world.batches.get(timeout=LIMIT_S)
+        world.intake.process(again)
+
+        assert again.lane.token == unwritten.lane.token + 1
+        assert again.records[:1] == unwritten.records
+        world.process_until(lambda: world.taken_in() == 3, "the lane does not go on")
+
+
+def test_a_lane_whose_taker_went_away_again_is_taken_back(world: IntakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka gave the lane to another worker for a moment and then to us without a word: nobody but us can notice that
+    our token is stale, and the lane would stand still under nobody's."""
+    monkeypatch.setattr(intake, "_STALE_RETAKE_S", 0.1)
+    world.send(1)
+    first = world.batches.get(timeout=LIMIT_S)
+    world.ledger.take("another", [LANE])
+    world.intake.process(first)
+    again = world.batches.get(timeout=LIMIT_S)
+
+    assert again.lane.token == first.lane.token + 2
+    assert again.records == first.records
+    world.intake.process(again)
+    assert world.taken_in() == 1
+
+
+def test_a_partition_paused_when_its_lane_was_lost_is_read_again(
+    world: IntakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka's library keeps a pause over a new assignment: the lane's new object knows nothing of it."""
+    monkeypatch.setattr(intake, "_STALE_RETAKE_S", 0.1)
+    monkeypatch.setattr(intake, "_HOLD_RECORDS", 50)
+    world.send(1)
+    first = world.batches.get(timeout=LIMIT_S)
+    world.send(200)
+    wait_until(lambda: first.lane.paused == {ESTIMATE}, "a partition far ahead of its lane is not paused")
+    world.ledger.take("another", [LANE])
+    world.intake.process(first)
+
+    world.process_until(lambda: world.taken_in() == 201, "the lane stands still")
+
+
+def test_a_lane_whose_owner_froze_inside_its_copy_is_taken_from_it(postgres_url: str, tmp_path: Path) -> None:
+    """Its transaction holds the lane's row and waits for rows that never come; no timeout ends that, so we do."""
+    settings = Settings(data_dir=tmp_path, lanes=LANES, ledger=postgres_url)
+    migrate(postgres_url)
+    ledger = open_ledger(postgres_url, owner="frozen")
+    starts = {(topic, lane): 0 for topic in INBOUND for lane in range(LANES)}
+    ledger.prepare(identities(*INBOUND), identities(*OUTBOUND), starts, memory_only=True)
+    ledger.take("frozen", [LANE])
+    ledger.close()
+    with psycopg.connect(postgres_url, application_name="frozen") as frozen, frozen.cursor() as cursor:
+        cursor.execute("UPDATE lanes SET seq = seq + 1 WHERE lane = %s", (LANE,))
+        frozen_in_it = suppress(psycopg.OperationalError)  # when its session is ended
+        with frozen_in_it, cursor.copy("COPY outbox FROM STDIN"), _running(settings) as world:
+            world.send(1)
+            world.process_until(lambda: world.taken_in() == 1, "the lane stays with its frozen owner")
+
+
+def _never(code: Exit, reason: str) -> NoReturn:
+    raise AssertionError(f"the intake left ({code.name}): {reason}")
