@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,7 @@ from sinks.ledger import tables
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import (
+    Lane,
     LaneCommit,
     Ledger,
     LedgerRefused,
@@ -280,6 +282,17 @@ def test_a_record_is_journalled_once(ledger: Ledger, engine: Engine) -> None:
     assert count(engine, "claims") == 0
 
 
+def test_a_refused_batch_moves_nothing(ledger: Ledger, engine: Engine) -> None:
+    """A position that moves without its rows is a record lost: both are one transaction."""
+    lane = make.take(ledger)
+    alone = make.payment(proposed_by="handler-07", approved_by="handler-07")
+
+    with pytest.raises(LedgerRefused):
+        ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)], outbox=[make.outbox(1)], payments=[alone]))
+    assert make.take(ledger) == lane._replace(token=2)
+    assert count(engine, "journal") == 0
+
+
 def test_a_refusal_holds_no_value_of_the_row(ledger: Ledger) -> None:
     """A database's own words quote the row; ours do not."""
     lane = make.take(ledger)
@@ -527,12 +540,35 @@ def commit_in_thread(ledger: Ledger, commit: LaneCommit) -> tuple[threading.Thre
     return thread, ended
 
 
-def until_waiting(url: str) -> None:
-    """Return once a session of the ledger waits for a lock."""
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'worker-1' AND wait_event_type = 'Lock'"
+def until_waiting(url: str, owner: str = "worker-1") -> None:
+    """Return once a session of this owner waits for a lock."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
     with psycopg.connect(url, autocommit=True) as connection:
-        while connection.execute(waiting).fetchone() is None:
+        while connection.execute(waiting, (owner,)).fetchone() is None:
             pass
+
+
+def until_older_than(url: str, owner: str, age: str) -> None:
+    """Return once this owner's transaction has been open for longer."""
+    older = (
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND xact_start < clock_timestamp() - %s::interval"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        while connection.execute(older, (owner, age)).fetchone() is None:
+            pass
+
+
+# A trigger of a statement runs after the statement's snapshot is taken and before its first row is locked.
+A_TAKE_WAITS_AFTER_ITS_SNAPSHOT = """
+    CREATE FUNCTION wait_at_the_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF current_setting('application_name') = 'worker-2' THEN
+            PERFORM pg_advisory_xact_lock(1);
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER gate BEFORE UPDATE ON lanes FOR EACH STATEMENT EXECUTE FUNCTION wait_at_the_gate();
+"""
 
 
 class TestPostgresAlone:
@@ -570,6 +606,23 @@ class TestPostgresAlone:
                 frozen.execute("SELECT 1")
         assert make.take(ledger, 2).token == 2
 
+    def test_an_owner_frozen_inside_its_copy_is_put_out(self, ledger: Ledger, url: str, engine: Engine) -> None:
+        """No timeout of the server fires while it waits for the rows of a COPY: only ending the session frees the
+        lane, and nothing of that batch stays."""
+        lane = make.take(ledger, owner="frozen")
+        with psycopg.connect(url, application_name="frozen") as frozen, frozen.cursor() as cursor:
+            cursor.execute("SET statement_timeout = '100 ms'; SET idle_in_transaction_session_timeout = '100 ms'")
+            cursor.execute("UPDATE lanes SET seq = seq + 1 WHERE lane = 1")
+            with suppress(psycopg.OperationalError), cursor.copy("COPY relay_next FROM STDIN") as copy:
+                copy.write_row((1, STATUS, 1, 50))
+                until_older_than(url, "frozen", "1.5 s")
+                assert ledger.take("worker-1", [1]) == ([], [1]), "the timeouts did not free the lane"
+
+                assert ledger.end_frozen_owner([1]) == 1
+
+        assert make.take(ledger) == lane._replace(token=lane.token + 1, deaths=1)
+        assert count(engine, "relay_next") == 0
+
     def test_a_running_commit_can_be_cancelled(self, ledger: Ledger, url: str, engine: Engine) -> None:
         """A worker that stops does not wait for a lock: the commit is rolled back and may be done again."""
         lane = make.take(ledger)
@@ -596,12 +649,22 @@ class TestPostgresAlone:
             ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)]))
         ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)]))
 
-    def test_a_take_sees_the_commit_it_waited_out(self, ledger: Ledger) -> None:
-        """Positions are read after the row is locked: the last owner's commit is always in them."""
-        for _ in range(30):
-            lane = make.take(ledger)
-            offset = lane.positions[NOTICE]
-            thread, _ = commit_in_thread(ledger, make.batch(lane, 1, journal=[make.journal(offset, lane.entry + 1)]))
-            taken, _ = ledger.take("worker-2", [1])
+    def test_a_commit_between_a_takes_snapshot_and_its_lock_is_not_missed(self, ledger: Ledger, url: str) -> None:
+        """The last owner commits after the taking statement has begun and before it has the lane's row: the new owner
+        goes on behind that commit. Positions read by the same statement would be older than its lock."""
+        lane = make.take(ledger)
+        last = make.batch(lane, 1, journal=[make.journal(10, 1)], outbox=[make.outbox(1)])
+        heir = open_ledger(url, owner="worker-2")
+        taken: list[Lane] = []
+        with psycopg.connect(url, autocommit=True) as gate:
+            gate.execute(A_TAKE_WAITS_AFTER_ITS_SNAPSHOT)
+            gate.execute("SELECT pg_advisory_lock(1)")
+            thread = threading.Thread(target=lambda: taken.append(make.take(heir, owner="worker-2")))
+            thread.start()
+            until_waiting(url, "worker-2")
+            ledger.commit(last)
+            gate.execute("SELECT pg_advisory_unlock(1)")
             thread.join()
-            assert [lane.positions[NOTICE] - lane.entry for lane in taken] == [10] * len(taken)
+        heir.close()
+
+        assert taken == [make.after(lane, last)._replace(token=lane.token + 1, deaths=1)]

@@ -1,6 +1,6 @@
 """Taking lanes: what must be known of topics and logs before a record is read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from schemas.topics import INBOUND, TOPICS
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger
-from sinks.ledger.port import Ledger, TopicIdentity
+from sinks.ledger.port import LaneCommit, Ledger, TopicIdentity
 from streams.cluster import ClientOptions
 from streams.exits import CannotGoOn, Exit
 from streams.take import take_lanes
@@ -35,6 +35,20 @@ class DescribedCluster:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class BusyCluster(DescribedCluster):
+    """A cluster where, right after its next answer, eight notices come to lane 0 and are dealt with."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def bounds(self, topics: Iterable[str], partitions: Iterable[int]) -> dict[tuple[str, int], tuple[int, int]]:
+        answer = super().bounds(topics, partitions)
+        if self.meanwhile is not None:
+            self.logs[NOTICE, 0] = (0, 8)
+            self.meanwhile()
+            self.meanwhile = None
+        return answer
 
 
 @pytest.fixture
@@ -80,6 +94,20 @@ def test_a_log_shorter_than_what_was_read_stops_the_hub(ledger: Ledger) -> None:
         take_lanes(cluster, ledger, "one", [1], LANES)
 
     assert stopped.value.code is Exit.TOPIC_CHANGED
+
+
+def test_a_log_that_grows_while_its_lane_is_taken_is_not_taken_for_a_shorter_one(ledger: Ledger) -> None:
+    """Records come, and their owner commits them, after the first look at the log: only bounds that are read after the
+    positions can be compared with them."""
+    cluster = BusyCluster()
+    (owner,), _ = take_lanes(cluster, ledger, "one", [0], LANES)
+    cluster.meanwhile = lambda: ledger.commit(
+        LaneCommit(lane=0, token=owner.token, seq=0, entry=0, positions=[(NOTICE, 0, 8)])
+    )
+
+    (heir,), _ = take_lanes(cluster, ledger, "two", [0], LANES)
+
+    assert heir.positions[NOTICE] == 8
 
 
 def test_topics_of_different_partition_counts_are_refused(ledger: Ledger) -> None:
