@@ -20,8 +20,12 @@ START = "start"
 
 # Nothing a test writes must outlive a power failure.
 FAST_POSTGRES = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
-# Internal topics are made when the first group forms; one partition each is made fastest.
-FAST_KAFKA = {"offsets.topic.num.partitions": "1", "transaction.state.log.num.partitions": "1"}
+FAST_KAFKA = {
+    # Internal topics are made when the first group forms; one partition each is made fastest.
+    "offsets.topic.num.partitions": "1",
+    "transaction.state.log.num.partitions": "1",
+    "log.cleaner.backoff.ms": "500",  # a test waits for compaction
+}
 
 
 @contextmanager
