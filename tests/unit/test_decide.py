@@ -132,6 +132,17 @@ def test_an_event_that_comes_twice_changes_the_claim_once() -> None:
     assert lane.state.claims[make.CLAIM].version == 1
 
 
+def test_an_event_is_known_again_however_much_came_between() -> None:
+    """A sender may repeat what it said long ago: the claim keeps every id it was told."""
+    lane = OneLane([make.policy()])
+    headers = [("ce_source", b"desk"), ("ce_id", b"17")]
+    lane.take(lane.received(make.notice(), headers=headers))
+    lane.take(*[make.document()] * 300)
+    lane.take(lane.received(make.notice(), headers=headers))
+
+    assert lane.outcomes()[-1] == (NOTICE, "duplicate")
+
+
 def test_bytes_that_are_no_record_become_a_dead_letter_with_those_bytes() -> None:
     """In the ledger and on the topic, and the claim flows on."""
     lane = OneLane([make.policy()])
