@@ -181,6 +181,10 @@ class Decider:
         if flow.looks_up is not None:
             seen, inputs = self._lookup.capture(flow.looks_up(parsed.record))
         decision: Decision = flow.handler(claim, parsed.record, parsed.cause, seen)
+        if decision.claim is claim and TOPICS[parsed.topic].direction is Direction.INTERNAL:
+            # One wake too many, as when the policy was asked for twice: nothing came of it, and nothing is told.
+            self._journal(parsed, Outcome.DUPLICATE, decision.rule, decision.reason, inputs)
+            return
         claim = msgspec.structs.replace(decision.claim, version=claim.version + 1, seen=(*claim.seen, parsed.event_id))
         self._state.claims[number] = claim
         self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, inputs)

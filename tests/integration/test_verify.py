@@ -32,6 +32,8 @@ STATE = msgspec.json.encode(
         "seen": ["desk 10", "desk 11"],
     }
 ).decode()
+WAKE = "hub.wake.v1"
+REST = "partition, key, subject, cause, rule, reason, at_ms, headers, value"
 
 
 def instruction(seq: int, id_: str = "P1", amount_minor: int = 123_456, **given: Any) -> OutboxRow:
@@ -313,6 +315,7 @@ class TestHash:
             "UPDATE outbox SET at_ms = at_ms + 1",
             "UPDATE claims SET at_ms = at_ms + 1, lane = 3",
             "UPDATE parked SET entry = 77",
+            f"INSERT INTO outbox SELECT lane, 99, '{WAKE}', {REST} FROM outbox WHERE seq = 1",
             restated('"desk 10","desk 11"', '"desk 11","desk 10"'),
         ],
     )

@@ -121,6 +121,24 @@ def test_a_policy_that_comes_late_wakes_the_claim_that_waits_for_it() -> None:
     assert not lane.parked
 
 
+def test_a_policy_asked_for_twice_wakes_its_claim_once() -> None:
+    """The relay may repeat what it asked, after a crash: the claim and what is told of it are the same."""
+    lane = OneLane()
+    lane.take(make.notice())
+    (asked,) = [row for row in lane.outbox if row.topic == "hub.policy-wanted.v1"]
+    lane.answer_itself()
+    lane.take(make.policy())
+    lane.answer_itself()
+    claim, told = lane.state.claims[make.CLAIM], [row for row in lane.outbox if row.subject == make.CLAIM]
+
+    lane.take(lane.received(asked.value, asked.topic, asked.key, unpack_headers(asked.headers)))
+    lane.answer_itself()
+
+    assert lane.outcomes()[-2:] == [("hub.policy-wanted.v1", "done"), ("hub.wake.v1", "duplicate")]
+    assert lane.state.claims[make.CLAIM] == claim
+    assert [row for row in lane.outbox if row.subject == make.CLAIM] == told
+
+
 def test_an_event_that_comes_twice_changes_the_claim_once() -> None:
     """Duplicates are known by source and id, whatever their offset."""
     lane = OneLane([make.policy()])
