@@ -6,12 +6,12 @@ BIN := .venv/bin
 # Byte code is written at first use: writing all of it now would double the wait before the first demo.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
 
-.PHONY: help demo test check lint bench clean
+.PHONY: help demo test check lint simulate bench clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
-		printf '  make %-7s %s\n' "$$name" "$$what"; done
+		printf '  make %-8s %s\n' "$$name" "$$what"; done
 
 demo: .venv/.ready ## play three claims through the hub, here and now, without any service
 	@$(BIN)/claimhub demo
@@ -27,6 +27,9 @@ lint: .venv/.ready-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+simulate: .venv/.ready-dev ## play many seeds of the engine in memory, with faults (SEEDS=1000 SEED=1, the first)
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --first $(or $(SEED),1)
 
 bench: .venv/.ready-dev ## measure the hub against a plain program that writes the same rows
 	$(BIN)/claimhub bench

@@ -1,0 +1,129 @@
+"""One seed: workers, a sender and the weather around them, until all that was sent has come to its end."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from schemas.topics import TOPICS
+from streams.exits import Exit
+from streams.settings import Settings
+from tests.simulation.faults import Faults
+from tests.simulation.ledger import MemoryTables
+from tests.simulation.log import Log
+from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.worker import Worker
+from tests.simulation.workload import CODEC, LANES, Phase, Sent, workload
+
+_LIMIT_S: Final = 600.0
+_LOOK_AGAIN_S: Final = 0.3
+
+
+class World:
+    """All there is outside the workers."""
+
+    def __init__(self, random: Random, number: int, *, calm: bool = False, trace: Callable[[str], None] | None) -> None:
+        self.scheduler = Scheduler(random, _LIMIT_S, trace)
+        self.faults = Faults(self.scheduler, calm=calm)
+        self.database = MemoryTables()
+        self.log = Log(self.scheduler, self.faults, TOPICS, LANES)
+        self.phases = workload(number)
+        self._calm = calm
+        self._random = random
+        self._settings = Settings.model_construct(
+            lanes=LANES,
+            commits_in_flight=random.choice((1, 2, 3)),
+            batch_records=random.choice((1, 3, 5000)),
+            dead_letter_limit=1000,
+            watchdog_s=120.0,
+        )
+        self.broken: list[str] = []
+        self._running: list[Worker] = []
+        self._started = 0
+        self._nature = Process("world")
+        self._workers = 1 if calm else random.choice((1, 2, 2, 3))
+
+    def run(self) -> None:
+        """Let everything happen. `broken` says what should not have; raises Stuck."""
+        for _ in range(self._workers):
+            self.scheduler.later(3.0 * self._random.random(), self._start)
+        self.scheduler.spawn(self._nature, "sender", self._send_all)
+        if not self._calm:
+            self.scheduler.spawn(self._nature, "operator", self._come_and_go)
+        self.scheduler.run()
+
+    def at_rest(self) -> bool:
+        """Whether everything in the log is in the ledger, and everything in the outbox is in the log and marked."""
+        database = self.database
+        if not database.positions or database.transactions:
+            return False
+        for place, next_ in database.positions.items():
+            if len(self.log.partitions[place]) != next_:
+                return False
+        return all(row.seq == database.published[lane] for lane, row in database.lanes.items())
+
+    def unrest(self) -> str:
+        """What is still to be done, in words."""
+        database = self.database
+        behind = [
+            f"{place} is at {next_} of {len(self.log.partitions[place])}"
+            for place, next_ in database.positions.items()
+            if next_ != len(self.log.partitions[place])
+        ]
+        owed = [
+            f"lane {lane} has published {database.published[lane]} of {row.seq}"
+            for lane, row in database.lanes.items()
+            if database.published[lane] != row.seq
+        ]
+        return "; ".join([*behind, *owed, f"{len(database.transactions)} transactions are open"])
+
+    def _start(self) -> None:
+        self._started += 1
+        name = f"worker-{self._started}"
+        worker: Worker
+
+        def ended(code: Exit, reason: str) -> None:
+            if code is not Exit.OK:
+                self.broken.append(f"{name} left with {code.name}: {reason}")
+                self.scheduler.finished = True
+
+        worker = Worker(name, self.scheduler, self.faults, self.log, self.database, CODEC, self._settings, ended)
+        self._running.append(worker)
+        worker.on_silence.append(lambda: self.scheduler.later(0.1, lambda: self._replace(worker)))
+
+    def _replace(self, worker: Worker) -> None:
+        """A dead worker is started again; one that is frozen is left alone, sometimes with a new one beside it."""
+        if worker.alive:
+            if self._random.random() < 0.2:
+                self._start()
+        elif worker in self._running:
+            self._running.remove(worker)
+            if len(self._running) < self._workers:
+                self.scheduler.later(2.0 * self._random.random(), self._start)
+
+    def _send_all(self) -> None:
+        for phase in self.phases:
+            self._send(phase)
+            while not self.at_rest():
+                self.scheduler.pause(_LOOK_AGAIN_S)
+        self.scheduler.finished = True
+
+    def _send(self, phase: Phase) -> None:
+        pace_s = self._random.choice((0.0, 0.01, 0.3))
+        for item in phase:
+            if isinstance(item, Sent):
+                self.log.append(item.place, item.key, item.value, item.headers)
+            else:
+                self.log.append_control(item)
+            if self._random.random() < 0.5:
+                self.scheduler.pause(pace_s * self._random.random())
+
+    def _come_and_go(self) -> None:
+        """Workers are stopped and started, and the group is made to rebalance, a few times."""
+        for _ in range(self._random.randrange(4)):
+            self.scheduler.pause(10.0 * self._random.random())
+            if self._random.random() < 0.5:
+                self.log.group.rebalance()
+                self.faults.happened["rebalance", "group"] += 1
+            elif self._running:
+                self._random.choice(self._running).intake.stop()
+                self.faults.happened["stop", "worker"] += 1
