@@ -15,16 +15,16 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from msgspec import msgpack
 
 from monitoring.clock import Clock
 from monitoring.log import get_logger
-from monitoring.metrics import Metrics
 from sinks.clients import Clients
 from sinks.deliveries import Deliveries
+from sinks.figures import Figures
 from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, Published
 from sinks.read_back import LogReader, LogUnreadable
 
@@ -32,6 +32,7 @@ PAGE: Final = 2000
 KEPT: Final = 50_000  # committed rows of a lane kept in memory until they are sent
 QUEUED: Final = 50_000  # records in the producer above which no further page is read
 MARK_S: Final = 0.1
+TELL_S: Final = 0.1
 AGAIN_S: Final = 0.3  # wait after a failure of the ledger, the log or a delivery
 IDLE_S: Final = 0.1
 REPORTS_S: Final = 0.005
@@ -71,6 +72,11 @@ class RelayLane:
             self._committed.extend(rows)
         self.owe = True
 
+    def take_committed(self) -> list[OutboxRow]:
+        """All rows that were handed over and not taken yet."""
+        rows = self._committed
+        return [rows.popleft() for _ in range(len(rows))]
+
     def committed_after(self, seq: int) -> list[OutboxRow]:
         """The next page of rows that were handed over, if the very next one after `seq` is among them."""
         rows = self._committed
@@ -82,10 +88,31 @@ class RelayLane:
         return page
 
 
+class Publisher(Protocol):
+    """A relay, here or in another process, as the intake sees it."""
+
+    def run(self) -> None:
+        """Serve the lanes until closed: a thread's work."""
+
+    def add(self, lane: RelayLane) -> None:
+        """Serve a lane just taken. An older object of the same lane must be `dead`; its deliveries are waited for."""
+
+    def wake(self) -> None:
+        """Look at the lanes that owe, and those that are `dead`, now."""
+
+    def pending(self, lane: RelayLane) -> bool:
+        """Whether records of the lane are being sent, or are out and not marked. Once False for a dead lane, nothing
+        more of it goes out. Call `wake` after setting `dead`, or the mark waits its turn."""
+
+    def close(self, timeout_s: float) -> None:
+        """Send what the living lanes owe, wait for all deliveries, mark them, and end; leave what takes longer."""
+
+
 class Relay:
     """One idempotent producer for all lanes of this worker, at work in a thread of its own: the one that calls `run`.
 
-    `on_fatal` is called, once and in the relay's thread, with the reason when it cannot go on.
+    In that thread `tell` is called with what there is to count, now and then, and `on_fatal`, once, with the reason
+    when it cannot go on.
     """
 
     def __init__(
@@ -93,13 +120,15 @@ class Relay:
         ledger: Ledger,
         clients: Clients,
         clock: Clock,
-        metrics: Metrics,
+        tell: Callable[[Figures], None],
         on_fatal: Callable[[str], None],
     ) -> None:
         self._ledger = ledger
         self._clients = clients
         self._clock = clock
-        self._metrics = metrics
+        self._tell = tell
+        self._figures = Figures()
+        self._told_at = 0.0
         self._on_fatal = on_fatal
         self._lanes: list[RelayLane] = []
         self._lock = threading.Lock()
@@ -109,7 +138,7 @@ class Relay:
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Serve the lanes until closed. A broker that is away is waited for."""
+        """See Publisher. A broker that is away is waited for."""
         reason = "the relay's thread was ended from outside"
         try:
             self._serve_until_closed()
@@ -123,22 +152,21 @@ class Relay:
                 self._on_fatal(reason)
 
     def add(self, lane: RelayLane) -> None:
-        """Serve a lane just taken. An older object of the same lane must be `dead`; its deliveries are waited for."""
+        """See Publisher."""
         with self._lock:
             self._lanes = [*self._lanes, lane]
         self._woken.set()
 
     def wake(self) -> None:
-        """Look at the lanes that owe now."""
+        """See Publisher."""
         self._woken.set()
 
     def pending(self, lane: RelayLane) -> bool:
-        """Whether records of the lane are being sent, or are out and not marked. Once False for a dead lane, nothing
-        more of it goes out. Call `wake` after setting `dead`, or the mark waits its turn."""
+        """See Publisher."""
         return lane.busy or _unsettled(lane)
 
     def close(self, timeout_s: float) -> None:
-        """Send what the living lanes owe, wait for all deliveries, mark them, and end; leave what takes longer."""
+        """See Publisher."""
         self._deadline = self._clock.monotonic() + timeout_s
         self._woken.set()
         self._clock.wait(self._ended, timeout_s + AGAIN_S)
@@ -175,7 +203,7 @@ class Relay:
 
     def _pass(self) -> None:
         self._producer.poll(0)
-        self._observe()
+        self._count()
         self._mark()
         with self._lock:
             self._lanes = [lane for lane in self._lanes if not lane.dead or _unsettled(lane)]
@@ -234,7 +262,7 @@ class Relay:
             if seq < rows[-1].seq:
                 break
             rows = self._ledger.outbox_after(lane.lane, lane.token, seq, PAGE)
-        self._metrics.publish_repeats.inc(sum(number > seq for number in found))
+        self._figures.repeats += sum(number > seq for number in found)
         log.info("lane read back", lane=lane.lane, token=lane.token, seq=seq, count=len(found))
         result = Published(seq, ends)
         self._ledger.mark_published({lane.lane: result})
@@ -298,22 +326,27 @@ class Relay:
             for _, deliveries, known in marks:
                 deliveries.know(known)
 
-    def _observe(self) -> None:
-        """Bring the metrics up to date."""
-        outstanding = 0
+    def _count(self) -> None:
+        """Gather what there is to tell, and tell it now and then."""
+        figures = self._figures
+        figures.pending = 0
         for lane in self._lanes:
             if (deliveries := lane.deliveries) is None:
                 continue
-            outstanding += deliveries.outstanding
-            self._metrics.delivery_failures.inc(deliveries.errors)
+            figures.pending += deliveries.outstanding
+            figures.failures += deliveries.errors
             deliveries.errors = 0
             for topic, count in deliveries.counts.items():
-                self._metrics.published.labels(topic).inc(count)
+                figures.published[topic] = figures.published.get(topic, 0) + count
             deliveries.counts.clear()
             while lane.instructions and lane.instructions[0][0] <= deliveries.delivered:
                 _, at_ms = lane.instructions.popleft()
-                self._metrics.event_to_instruction_seconds.observe(max(0.0, self._clock.time() - at_ms / 1000))
-        self._metrics.outbox_pending_records.set(outstanding)
+                figures.instruction_seconds.append(max(0.0, self._clock.time() - at_ms / 1000))
+        now = self._clock.monotonic()
+        if now - self._told_at >= TELL_S or self._deadline is not None:
+            self._told_at = now
+            self._figures = Figures()
+            self._tell(figures)
 
     def _can_send(self, lane: RelayLane) -> bool:
         known = lane.deliveries

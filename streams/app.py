@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from typing import Any, NoReturn, cast
 
@@ -25,9 +26,11 @@ from monitoring.log import get_logger
 from monitoring.metrics import Metrics
 from schemas.codec import Codec, SchemaSource
 from sinks.clients import KafkaClients
-from sinks.ledger.open import open_ledger
+from sinks.figures import show
+from sinks.ledger.open import SQLITE, open_ledger, parse_url
 from sinks.ledger.port import Ledger
-from sinks.relay import Relay
+from sinks.relay import Publisher, Relay
+from sinks.relay_process import RelayProcess
 from streams.cluster import Cluster, EmbeddedCluster, KafkaCluster
 from streams.exits import Exit
 from streams.intake import Intake
@@ -60,8 +63,20 @@ def open_registry(settings: Settings) -> SchemaSource:
 
 def open_settings_ledger(settings: Settings, owner: str) -> Ledger:
     """The ledger the settings name. Raises LedgerUnavailable with what to do."""
-    password = settings.ledger_password.get_secret_value() if settings.ledger_password else None
-    return open_ledger(settings.ledger_url, password, owner)
+    return open_ledger(settings.ledger_url, _password(settings), owner)
+
+
+def _password(settings: Settings) -> str | None:
+    return settings.ledger_password.get_secret_value() if settings.ledger_password else None
+
+
+def start_relay(settings: Settings) -> RelayProcess | None:
+    """The relay's process, if these settings want one: neither an embedded broker nor SQLite is shared by two. Call it
+    before any thread is started."""
+    if settings.embedded_kafka or parse_url(settings.ledger_url).drivername == SQLITE:
+        return None
+    owner = f"{socket.gethostname()[:40]}-{os.getpid()}-relay"
+    return RelayProcess(settings.ledger_url, _password(settings), owner, settings.kafka_client())
 
 
 class _NoKafka(BootStrategy):
@@ -81,7 +96,14 @@ class Hub:
     Usable from any event loop: `start`, then `stop`, which drains.
     """
 
-    def __init__(self, settings: Settings, cluster: Cluster, leave: Leave = leave_at_once) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        leave: Leave = leave_at_once,
+        relay: RelayProcess | None = None,
+    ) -> None:
+        """Without a `relay` of its own process, there is one in a thread."""
         self.settings = settings
         self.cluster = cluster
         self.owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -91,7 +113,13 @@ class Hub:
         self._ledger = open_settings_ledger(settings, self.owner)
         self._codec = Codec(open_registry(settings), settings.max_record_bytes)
         clients, clock = KafkaClients(cluster.options), SystemClock()
-        self._relay = Relay(self._ledger, clients, clock, self.metrics, lambda reason: leave(Exit.RELAY, reason))
+        tell, on_fatal = partial(show, self.metrics), partial(leave, Exit.RELAY)
+        self._relay: Publisher
+        if relay is None:
+            self._relay = Relay(self._ledger, clients, clock, tell, on_fatal)
+        else:
+            relay.use(tell, on_fatal)
+            self._relay = relay
         self._pool = ThreadPoolExecutor(settings.commits_in_flight, thread_name_prefix="commit")
         self._listening = listen(settings.http_host, settings.http_port)
         self.http_address = "http://{}:{}".format(*self._listening.getsockname()[:2])

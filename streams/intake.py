@@ -15,7 +15,7 @@ from schemas.codec import RegistryUnavailable
 from schemas.topics import INBOUND, TOPICS
 from sinks.clients import Clients
 from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, PositionMoved, StaleToken, TopicChanged
-from sinks.relay import Relay, RelayLane
+from sinks.relay import Publisher, RelayLane
 from streams.cluster import Cluster, ClusterUnavailable, TopicsMissing
 from streams.exits import CannotGoOn, Exit
 from streams.lanes import DEATHS, Batch, Lane, LaneProcessor
@@ -49,7 +49,7 @@ class Intake:
         clients: Clients,
         ledger: Ledger,
         processor: LaneProcessor,
-        relay: Relay,
+        relay: Publisher,
         clock: Clock,
         metrics: Metrics,
         health: Health,

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -15,6 +16,7 @@ from monitoring.clock import SystemClock
 from monitoring.metrics import Metrics
 from sinks.clients import KafkaClients
 from sinks.deliveries import Place
+from sinks.figures import show
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger
 from sinks.ledger.port import LaneCommit, OutboxRow, Published, TopicIdentity
@@ -89,7 +91,7 @@ class RelayWorld:
     def start(self, *lanes: RelayLane, on_fatal: Callable[[str], None] = print, address: str = "") -> Relay:
         """A running relay over these lanes."""
         clients = KafkaClients({"bootstrap.servers": address or self.address})
-        relay = Relay(self.ledger, clients, SystemClock(), Metrics(), on_fatal)
+        relay = Relay(self.ledger, clients, SystemClock(), partial(show, Metrics()), on_fatal)
         for lane in lanes:
             relay.add(lane)
         thread = threading.Thread(target=relay.run, name="relay", daemon=True)
