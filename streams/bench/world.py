@@ -143,7 +143,7 @@ class World:
         broker, database = spawned(self.kafka.folder), psutil.Process(ledger.backend_pid).parent()
         if broker is None or database is None:
             raise BenchFailed("a service ended")
-        return Cost(sum(map(cpu_s, programs)), family_cpu_s(database), cpu_s(broker))
+        return Cost(sum(map(family_cpu_s, programs)), family_cpu_s(database), cpu_s(broker))
 
     def members(self, ledger: BenchLedger) -> int:
         """How many workers of a ledger have lanes assigned to them by Kafka."""
