@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Final, NoReturn
@@ -18,6 +19,7 @@ from schemas.codec import Codec
 from schemas.partitioner import partition_for
 from schemas.topics import INBOUND, OUTBOUND
 from sinks.clients import KafkaClients
+from sinks.figures import show
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.relay import Relay
@@ -49,7 +51,7 @@ class IntakeWorld:
         clients, clock, metrics = KafkaClients(self._cluster.options), SystemClock(), Metrics()
         codec = Codec(EmbeddedRegistry(), settings.max_record_bytes)
         processor = LaneProcessor(self.ledger, codec, metrics, settings.dead_letter_limit)
-        relay = Relay(self.ledger, clients, clock, metrics, print)
+        relay = Relay(self.ledger, clients, clock, partial(show, metrics), print)
         parts = clients, self.ledger, processor, relay, clock, metrics, Health(), "worker", self.batches.put, _never
         self.intake = Intake(settings, self._cluster, *parts)
         self._departments = Departments(self._cluster.options, codec, LANES)

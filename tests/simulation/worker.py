@@ -3,11 +3,13 @@
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NoReturn
 
 from monitoring.health import Health
 from monitoring.metrics import Metrics
 from schemas.codec import Codec
+from sinks.figures import show
 from sinks.ledger.port import LedgerUnavailable
 from sinks.relay import Relay
 from streams.exits import Exit
@@ -102,7 +104,7 @@ class Worker(Process):
         clock = ProcessClock(scheduler, self)
         ledger = MemoryLedger(database, name, ProcessLink(scheduler, faults, self, clock))
         clients = SimulatedClients(log, self)
-        relay = Relay(ledger, clients, clock, METRICS, lambda reason: self._leave(Exit.RELAY, reason))
+        relay = Relay(ledger, clients, clock, partial(show, METRICS), lambda reason: self._leave(Exit.RELAY, reason))
         self._batches: deque[Batch] = deque()
         self._come = threading.Event()
         self.intake = Intake(
