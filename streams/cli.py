@@ -128,6 +128,37 @@ def verify(as_json: Json = False) -> None:
 
 
 @app.command()
+def replay(
+    from_journal: Annotated[bool, typer.Option("--from-journal", help="Replay what the ledger took.")] = False,
+    into: Annotated[str | None, typer.Option(metavar="URL", help="The empty ledger to rebuild into.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Records in one batch of the rebuild.")] = 500,
+    since: Annotated[str | None, typer.Option(help="Only compare outputs, of records from this time on.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only compare outputs, of records before this time.")] = None,
+    claim: Annotated[str | None, typer.Option(help="Only compare outputs, of this claim or policy number.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Decide all that the ledger took again, with nothing sent; exit 1 when it comes to something else.
+
+    Rebuilds the whole ledger into an empty one, or compares the outputs of a window with what today's rules send.
+    """
+    from streams.commands import replay as replays
+    from streams.settings import load_settings
+
+    window = (since, until, claim)
+    replays.check_use(from_journal=from_journal, into=into, window=window)
+    if into is None:
+        outputs = replays.read_window(load_settings(), *window)
+        _print(outputs, replays.show_window, as_json)
+        same = not outputs.changes
+    else:
+        rebuilt = replays.rebuild_ledger(load_settings(), into, batch_size)
+        _print(rebuilt, replays.show_rebuilt, as_json)
+        same = rebuilt.equal
+    if not same:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as version_of

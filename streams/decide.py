@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Protocol
 
 import msgspec
 
@@ -11,7 +12,7 @@ from schemas.partitioner import partition_for
 from schemas.records import DeadLetter, PaymentInstruction, Policy, Record, Wake, WakeKind
 from schemas.topics import TOPICS, Direction, Key
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, StateRow
-from streams.flows import FLOWS
+from streams.flows import FLOWS, PolicyKey
 from streams.outcomes import Dead, Park
 from streams.received import Parsed, pack_headers, unpack_headers
 from streams.rules.claim import Claim, Payment
@@ -54,13 +55,20 @@ class LaneState(msgspec.Struct):
             self.policies.pop(entity.removeprefix("policy "), None)
 
 
+class Answers(Protocol):
+    """What the rules look up: live, or as it was captured."""
+
+    def capture(self, keys: PolicyKey) -> tuple[CapturedLookups, str]:
+        """The answer for one record's (policy number, plate), and the same as JSON for the journal."""
+
+
 class Lookup(msgspec.Struct, frozen=True):
     """The policies fetched for a batch, by policy number."""
 
     policies: Mapping[str, PolicyFile]
 
-    def capture(self, keys: tuple[str | None, str]) -> tuple[CapturedLookups, str]:
-        """The answer for one record's (policy number, plate), and the same as JSON for the journal."""
+    def capture(self, keys: PolicyKey) -> tuple[CapturedLookups, str]:
+        """See Answers."""
         number, plate = keys
         if number is not None:
             versions = self.policies[number].versions if number in self.policies else ()
@@ -99,7 +107,7 @@ class Decider:
     When it raises, the state is of no more use: drop the lane and read the ledger again.
     """
 
-    def __init__(self, state: LaneState, lookup: Lookup, encode: Encode, dead_letter_limit: int) -> None:
+    def __init__(self, state: LaneState, lookup: Answers, encode: Encode, dead_letter_limit: int) -> None:
         self._state = state
         self._lookup = lookup
         self._encode = encode

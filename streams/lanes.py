@@ -28,7 +28,7 @@ DEATHS: Final = 3
 dead letter."""
 
 _CLAIMS_CACHED = 20_000
-_KILLS = Dead(
+KILLS = Dead(
     "kills-the-process",
     f"{DEATHS} processes in a row ended while they took this record and nothing else; it was not read this time. Their "
     "last log lines say more. Mend the hub, then: claimhub dead-letters redrive",
@@ -122,7 +122,7 @@ class LaneProcessor:
         positions = (
             batch.positions if effects.taken == len(records) else _positions(lane, batch.records[: effects.taken])
         )
-        commit = _commit(lane, seq, entry, positions, effects)
+        commit = commit_of(lane, seq, entry, positions, effects)
         self._ledger.commit(commit)
         lane.positions = positions
         lane.careful = max(0, lane.careful - effects.taken)
@@ -138,7 +138,7 @@ class LaneProcessor:
         the next owner knows by which."""
         ref = parser.ref(received)
         if ref == lane.condemned:
-            return parser.undecoded(received, _KILLS)
+            return parser.undecoded(received, KILLS)
         self._ledger.name_suspect(lane.no, lane.token, ref)
         self._metrics.sql_statements.inc()
         return parser.parse(received)
@@ -235,7 +235,8 @@ def _positions(lane: Lane, taken: list[Received]) -> dict[str, int]:
     return positions
 
 
-def _commit(lane: Lane, seq: int, entry: int, positions: dict[str, int], effects: Effects) -> LaneCommit:
+def commit_of(lane: Lane, seq: int, entry: int, positions: dict[str, int], effects: Effects) -> LaneCommit:
+    """The rows of one batch, as a commit that goes on from the lane's `seq` and `entry` before it."""
     state = lane.state
     return LaneCommit(
         lane=lane.no,

@@ -11,7 +11,7 @@ from schemas.codec import Codec, Undecodable, UnknownSchema, frame_of
 from schemas.partitioner import partition_for
 from schemas.records import Record
 from schemas.topics import TOPICS, Key
-from sinks.ledger.port import ParkedRow
+from sinks.ledger.port import DeadRow, JournalRow, ParkedRow
 from streams.outcomes import Dead, Park
 from streams.rules.decision import Cause
 
@@ -107,21 +107,27 @@ class Parser:
 
     def undecoded(self, received: Received, dead: Dead) -> Parsed:
         """The envelope of a record that must not be read. Without an entity nothing of its claim is touched either."""
-        parsed = self.parse(received._replace(value=None))
-        parsed.value, parsed.entity, parsed.record, parsed.problem = received.value, "", None, dead
-        return parsed
+        return _unread(self.parse(received._replace(value=None)), received.value, dead)
 
-    def parse_parked(self, row: ParkedRow) -> Parsed:
-        """A parked record read again: an unknown schema may be known by now."""
-        parsed = self._parse(
+    def undecoded_again(self, row: DeadRow) -> Parsed:
+        """The same of one that the ledger holds."""
+        return _unread(self.parse_taken(row._replace(value=None)), row.value, Dead(row.code, row.reason))
+
+    def parse_taken(self, row: JournalRow | ParkedRow | DeadRow) -> Parsed:
+        """A record that the ledger holds, read again: a schema that was unknown may be known by now."""
+        return self._parse(
             row.topic,
             row.generation,
             row.offset,
-            row.subject.encode(),
+            row.key if isinstance(row, DeadRow) else row.subject.encode(),
             row.value,
             unpack_headers(row.headers),
             row.timestamp_ms,
         )
+
+    def parse_parked(self, row: ParkedRow) -> Parsed:
+        """A parked record read again, with what the ledger says of its wait."""
+        parsed = self.parse_taken(row)
         parsed.entry, parsed.reason, parsed.until = row.entry, row.reason, frozenset(row.until.split())
         return parsed
 
@@ -210,6 +216,11 @@ class Parser:
         if getattr(record, field) != subject:
             return None, Dead("key-mismatch", f"the key and the field {field} differ")
         return record, None
+
+
+def _unread(parsed: Parsed, value: bytes | None, dead: Dead) -> Parsed:
+    parsed.value, parsed.entity, parsed.record, parsed.problem = value, "", None, dead
+    return parsed
 
 
 def _cloud_event(headers: Headers, ref: str, timestamp_ms: int) -> tuple[str, int, bytes | None]:

@@ -71,6 +71,11 @@ class OneLane:
                 parser.again(waiting)
         parsed = [parser.parse(received) for received in batch]
         effects = Decider(self.state, Lookup(self.known), self.codec.encode, self._limit).decide(parsed)
+        self.keep(effects)
+        return effects
+
+    def keep(self, effects: Effects) -> None:
+        """Keep what a batch led to."""
         self.known.update(self.state.policies)
         self.journal += effects.journal
         self.outbox += effects.outbox
@@ -79,7 +84,6 @@ class OneLane:
         for place in effects.parked_gone:
             del self.parked[place]
         self.parked.update(effects.parked)
-        return effects
 
     def answer_itself(self) -> None:
         """Bring back what the lane sent to lanes, itself the only one, until it sends nothing more."""

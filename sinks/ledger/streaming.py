@@ -1,9 +1,19 @@
-"""Reading a whole table without holding it."""
+"""Reading a whole ledger without holding it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Engine, Select
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A transaction that reads one state of the ledger, whoever writes meanwhile."""
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with engine.begin() as connection:
+        yield connection
 
 
 def stream(connection: Connection, query: Select[Any]) -> Iterator[Any]:

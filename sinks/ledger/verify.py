@@ -20,7 +20,7 @@ from sinks.ledger.money_checks import (
     sums_agree,
     two_people,
 )
-from sinks.ledger.streaming import stream
+from sinks.ledger.streaming import snapshot, stream
 from sinks.ledger.tables import (
     claims,
     dead_letters,
@@ -74,9 +74,7 @@ class Verification(msgspec.Struct, frozen=True):
 
 def verify(engine: Engine) -> Verification:
     """Check a migrated ledger, in use or not."""
-    if engine.dialect.name == "postgresql":
-        engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    with engine.begin() as connection:
+    with snapshot(engine) as connection:
         checks = tuple(_run(connection, name, check) for name, check in CHECKS.items())
         return Verification(all(check.ok for check in checks), business_hash(connection), checks, _holes(connection))
 

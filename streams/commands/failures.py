@@ -37,6 +37,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "schemas.codec.RegistryUnavailable": Exit.UNAVAILABLE,
     "schemas.codec.UnknownSchema": Exit.UNAVAILABLE,
     "sinks.ledger.port.LedgerUnavailable": Exit.UNAVAILABLE,
+    "sinks.ledger.rebuild.NotEmpty": WRONG_USE,
     "sinks.ledger.port.TopicChanged": Exit.UNAVAILABLE,
     "monitoring.health.AddressTaken": Exit.UNAVAILABLE,
 }

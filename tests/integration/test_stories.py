@@ -8,18 +8,21 @@ from rich.console import Console
 
 from sinks.ledger.migrate import migrate
 from streams.cluster import EmbeddedCluster, KafkaCluster
+from streams.commands.replay import rebuild_ledger
 from streams.demo.play import play_in_hub
 from streams.demo.screen import PlainLines
 from streams.exits import Exit
 from streams.settings import Settings
 from tests.integration.hub_world import fresh_topics, hub_settings, instruction_ids
+from tests.services import empty_database
 
 
 async def test_the_stories_end_alike_on_kafka_and_postgres_and_on_the_embedded_parts(
-    kafka_url: str, postgres_url: str, tmp_path: Path
+    kafka_url: str, postgres_server: str, postgres_url: str, tmp_path: Path
 ) -> None:
     """Two claims are paid once each, the third waits for an estimate; both ledgers keep every promise and have the
-    same hash, and the instructions' topic holds exactly what the ledger says."""
+    same hash, and the instructions' topic holds exactly what the ledger says. Replayed in batches of any size, into
+    either database, they come to that hash."""
     with fresh_topics(kafka_url):
         real = hub_settings(kafka_url, postgres_url, tmp_path)
         report = await play_in_hub(real, KafkaCluster(real.kafka_client()), _nowhere(), _leave)
@@ -39,6 +42,12 @@ async def test_the_stories_end_alike_on_kafka_and_postgres_and_on_the_embedded_p
     assert [(record.subject, record.until) for record in report.parked] == [("C26-0021", ["repair.estimate.v1"])]
     assert [check for check in report.verify.checks if not check.ok] == []
     assert report == embedded
+    for batch_size in (1, 7, 500):
+        file = f"sqlite:///{tmp_path}/replayed-{batch_size}.db"
+        with empty_database(postgres_server) as database:
+            replays = [rebuild_ledger(real, file, batch_size), rebuild_ledger(small, database, batch_size)]
+        assert [replay.first_difference for replay in replays] == [None, None]
+        assert {replay.replayed_hash for replay in replays} == {report.verify.ledger_hash}
 
 
 def _nowhere() -> PlainLines:

@@ -1,0 +1,158 @@
+"""What a ledger took, decided once more in the same order by today's code: nothing is sent, nothing is looked up."""
+
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct, json
+
+from schemas.codec import Codec
+from schemas.records import Policy
+from schemas.topics import TOPICS, Key
+from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow
+from streams.decide import Decider, Effects, LaneState
+from streams.flows import FLOWS, PolicyKey
+from streams.lanes import KILLS
+from streams.outcomes import Dead
+from streams.received import Parsed, Parser
+from streams.rules.claim import Claim
+from streams.rules.decision import CapturedLookups
+from streams.rules.policy_file import PolicyFile
+
+Taken = JournalRow | DeadRow
+Ended = JournalRow | DeadRow | ParkedRow
+
+_claim = json.Decoder(Claim).decode
+_policy = json.Decoder(PolicyFile).decode
+
+
+class States(Protocol):
+    """A ledger, as far as a replay reads the one it fills."""
+
+    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, str], list[ParkedRow]]:
+        """See Ledger."""
+
+    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, str]:
+        """See Ledger."""
+
+
+class Again(NamedTuple):
+    """What a record comes to when it is decided again: its end, and the outputs it causes."""
+
+    end: Ended
+    outputs: list[OutboxRow]
+
+
+class _Captured(Struct):
+    policies: tuple[Policy, ...]
+
+
+_captured = json.Decoder(_Captured).decode
+
+
+class _Recorded:
+    """Look-ups answered as the journal says they were answered. What was never asked is not known."""
+
+    def __init__(self) -> None:
+        self._inputs: dict[PolicyKey, str] = {}
+
+    def learn(self, row: Taken, parsed: Parsed) -> None:
+        """Take the answer a journal row has kept."""
+        looks_up = FLOWS[row.topic].looks_up
+        if isinstance(row, JournalRow) and row.inputs is not None and parsed.record is not None and looks_up:
+            self._inputs[looks_up(parsed.record)] = row.inputs
+
+    def capture(self, keys: PolicyKey) -> tuple[CapturedLookups, str]:
+        """See Answers."""
+        number, plate = keys
+        inputs = self._inputs.get(keys, '{"policies":[]}')
+        versions = _captured(inputs).policies
+        by_number = {} if number is None else {number: versions}
+        return CapturedLookups(by_number, {plate: versions} if number is None else {}), inputs
+
+
+class LaneReplay:
+    """One lane that begins empty. Its state moves forward with each batch; `states` has what it has forgotten."""
+
+    def __init__(self, codec: Codec, state: LaneState, states: States | None = None) -> None:
+        """Without `states` nothing must be forgotten."""
+        self._codec = codec
+        self._state = state
+        self._states = states
+
+    def take(self, rows: Sequence[Taken]) -> tuple[Effects, list[Again]]:
+        """Decide a batch in the order of its entries: all it leads to, and what each record comes to.
+
+        A record keeps its number in the lane's order. One that must wait by today's rules is parked, and released by a
+        later one, as in the engine.
+        """
+        decider, recorded, records = self._decider(rows)
+        return decider.effects, [self._again(decider, recorded, *pair) for pair in zip(rows, records, strict=True)]
+
+    def wait(self, rows: Sequence[ParkedRow]) -> tuple[Effects, list[Again]]:
+        """Try parked records, once all that was taken is in: each must still wait, for what it waited for.
+
+        Only those are tried that the engine has tried at the claim's present state: the first of a claim, and those
+        that it waits for. One that waits for an operator, or whose rule looks something up, stands as recorded.
+        """
+        decider, _, records = self._decider(rows)
+        first: dict[str, Parsed] = {}
+        ended = []
+        for row, parsed in zip(rows, records, strict=True):
+            parsed.entry, parsed.reason, parsed.until = row.entry, row.reason, frozenset(row.until.split())
+            tried = parsed is first.setdefault(parsed.entity, parsed) or row.topic in first[parsed.entity].until
+            again = Again(row, [])
+            if tried and parsed.until and FLOWS[row.topic].looks_up is None:
+                again = self._decide(decider, parsed) or again
+            if not isinstance(again.end, ParkedRow):
+                del first[parsed.entity]
+            ended.append(again)
+        return decider.effects, ended
+
+    def _decider(self, rows: Sequence[Ended]) -> tuple[Decider, _Recorded, list[Parsed]]:
+        parser = Parser(self._codec, self._state.lane, self._state.lanes, {}, self._state.known)
+        records = [_read(parser, row) for row in rows]
+        self._load(records)
+        recorded = _Recorded()
+        return Decider(self._state, recorded, self._codec.encode, sys.maxsize), recorded, records
+
+    def _again(self, decider: Decider, recorded: _Recorded, row: Taken, parsed: Parsed) -> Again:
+        recorded.learn(row, parsed)
+        if isinstance(row, DeadRow) and parsed.problem is None and FLOWS[row.topic].looks_up is not None:
+            parsed.problem = Dead(row.code, row.reason)  # what its rule looked up is not kept
+        self._state.entry = row.entry - 1
+        again = self._decide(decider, parsed)
+        assert again is not None, "a record that is taken comes to an end"
+        return again
+
+    def _decide(self, decider: Decider, parsed: Parsed) -> Again | None:
+        """What one record comes to; None when it goes on waiting as it did."""
+        effects = decider.effects
+        applied, buried, outputs = len(effects.journal), len(effects.dead), len(effects.outbox)
+        decider.decide([parsed])
+        ends: list[Ended] = [*effects.journal[applied:], *effects.dead[buried:]]
+        if parsed.place in effects.parked:
+            ends.append(effects.parked[parsed.place])
+        mine = next((end for end in ends if end[:4] == parsed.place), None)
+        return None if mine is None else Again(mine, effects.outbox[outputs:])
+
+    def _load(self, records: Sequence[Parsed]) -> None:
+        """Fetch the states of the subjects this lane does not know (any more)."""
+        state, touched = self._state, {record.entity: record for record in records if record.entity}
+        missing = [record for entity, record in touched.items() if entity not in state.known]
+        state.known.update(dict.fromkeys(touched))
+        if self._states is None or not missing:
+            return
+        numbers = [record.subject for record in missing if TOPICS[record.topic].key is Key.POLICY]
+        for number, text in self._states.load_policies(numbers, []).items():
+            state.policies[number] = _policy(text)
+        claims, _ = self._states.load_claims([r.subject for r in missing if TOPICS[r.topic].key is not Key.POLICY])
+        for number, text in claims.items():
+            state.claims[number] = _claim(text)
+
+
+def _read(parser: Parser, row: Ended) -> Parsed:
+    """A record read again, but not one that processes have died of."""
+    if isinstance(row, DeadRow) and row.code == KILLS.code:
+        return parser.undecoded_again(row)
+    return parser.parse_taken(row)
