@@ -28,6 +28,8 @@ _json = msgspec.json.Encoder().encode
 _DEAD_LETTER_TOPIC = "hub.dead-letter.v1"
 _STATUS_TOPIC = "claims.status.v1"
 _MOST_DEAD_LETTER_BYTES = 700_000
+_POLICY_TOPICS = frozenset(name for name, topic in TOPICS.items() if topic.key is Key.POLICY)
+_TYPES = {name: ("ce_type", name.encode()) for name in TOPICS}
 
 
 class LaneState(msgspec.Struct):
@@ -162,7 +164,7 @@ class Decider:
                 self._journal(
                     parsed, Outcome.RETRY, "engine.retry", "an operator asked to try the waiting records again", None
                 )
-            elif TOPICS[parsed.topic].key is Key.POLICY:
+            elif parsed.topic in _POLICY_TOPICS:
                 self._apply_to_policy(parsed)
             else:
                 self._apply_to_claim(parsed)
@@ -386,7 +388,7 @@ def _own_headers(output: Output, event_id: str, seq: int) -> list[tuple[str, byt
     """What tells one output from another; by `seq` receivers see repeats."""
     headers = [
         ("ce_id", event_id.encode()),
-        ("ce_type", output.topic.encode()),
+        _TYPES[output.topic],
         ("ce_subject", output.key.encode()),
         ("seq", b"%d" % seq),
     ]

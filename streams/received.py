@@ -50,7 +50,7 @@ def from_kafka(message: Message) -> Received:
     )
 
 
-class Parsed(msgspec.Struct):
+class Parsed(msgspec.Struct, gc=False):
     """A record with its envelope read. `problem` says why `record` is None: Dead is final, Park may pass.
 
     `subject` is the claim or policy number it concerns, `entity` the same told apart from other kinds of number;

@@ -78,7 +78,7 @@ class Surveyed(_Part, frozen=True, kw_only=True):
     found_at_ms: int
 
 
-class KeptLine(Struct, frozen=True, array_like=True):
+class KeptLine(Struct, frozen=True, array_like=True, gc=False):
     """One line of the newest estimate, kept to name what the next supplement changes."""
 
     line_id: str

@@ -10,7 +10,7 @@ from streams.rules.claim import Claim, Payment
 from streams.rules.policy_file import PolicyFile
 
 
-class Cause(Struct, frozen=True):
+class Cause(Struct, frozen=True, gc=False):
     """The record that made a rule run. `ref` is where it stands: topic/partition/offset, with the log's generation.
 
     `at_ms` is the record's own time (CloudEvents time, else the Kafka timestamp): the only time a rule ever sees.
@@ -21,7 +21,7 @@ class Cause(Struct, frozen=True):
     at_ms: int
 
 
-class Output(Struct, frozen=True):
+class Output(Struct, frozen=True, gc=False):
     """A record to send: to which topic, under which key, and the rule and reason it rests on."""
 
     topic: str
@@ -31,7 +31,7 @@ class Output(Struct, frozen=True):
     reason: str
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """A claim after a record, what is sent for it, and the payments whose state changed.
 
     The engine adds the claim's version, the seen event id and the `claims.status` snapshot; a rule does not.
@@ -44,7 +44,7 @@ class Decision(Struct, frozen=True):
     payments: tuple[Payment, ...] = ()
 
 
-class PolicyDecision(Struct, frozen=True):
+class PolicyDecision(Struct, frozen=True, gc=False):
     """A policy file after a record, and what is sent for it."""
 
     policy: PolicyFile

@@ -71,9 +71,10 @@ def survey_reason(notice: Notice, terms: Terms) -> str | None:
 
 def _open_tasks(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms, cause: Cause) -> tuple[Task, ...]:
     wanted = []
-    why = survey_reason(notice, terms)
-    if why is not None and (claim.surveyed is None or claim.fault is Fault.UNKNOWN):
-        wanted.append(Task(kind=TaskKind.SURVEY, addressee="surveyor", opened=cause.ref, about=why))
+    if claim.surveyed is None or claim.fault is Fault.UNKNOWN:
+        why = survey_reason(notice, terms)
+        if why is not None:
+            wanted.append(Task(kind=TaskKind.SURVEY, addressee="surveyor", opened=cause.ref, about=why))
     for damaged in covered(notice, policy):
         known = claim.assessed_of(damaged)
         if known is None:

@@ -72,7 +72,7 @@ class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     compulsory_paid: Whole | None = None
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """One step of a cover's calculation: exact amounts before and after, as whole numbers or fractions of a minor
     unit, and the sentence that explains it."""
 
@@ -82,7 +82,7 @@ class Step(Struct, frozen=True):
     why: str
 
 
-class CoverAmount(Struct, frozen=True):
+class CoverAmount(Struct, frozen=True, gc=False):
     """What one cover pays, and how it came about."""
 
     cover: CoverKind
@@ -90,7 +90,7 @@ class CoverAmount(Struct, frozen=True):
     steps: tuple[Step, ...] = ()
 
 
-class Settlement(Struct, frozen=True):
+class Settlement(Struct, frozen=True, gc=False):
     """What is owed in a case; as JSON it is what `claimhub settle` prints. A payable below zero is a recovery."""
 
     name: str
@@ -99,7 +99,7 @@ class Settlement(Struct, frozen=True):
     payable_minor: int = field(name="payable")
 
 
-class _Cover(Struct, frozen=True):
+class _Cover(Struct, frozen=True, gc=False):
     """One cover at work: its terms, the case, where the terms stand in it, and what compulsory motor pays."""
 
     terms: CoverTerms
