@@ -177,14 +177,14 @@ class MemoryTables:
 class Transaction:
     """One transaction of one session: `owner` is the session's name. `ended` when the server has put it out."""
 
-    def __init__(self, database: MemoryTables, owner: str, link: Link) -> None:
+    def __init__(self, database: MemoryTables, owner: str, link: Link, *, in_copy: bool) -> None:
         self.database = database
         self.owner = owner
         self.ended = False
         self.commit: Callable[[], None] | None = None
         self._link = link
         self.began_at = self._heard_at = link.monotonic()
-        self._in_copy = link.in_copy()
+        self._in_copy = in_copy
         database.transactions.append(self)
 
     def try_lock(self, number: int) -> bool:
@@ -364,7 +364,7 @@ class MemoryLedger:
     def commit(self, commit: LaneCommit) -> None:
         self._step("commit: sent")
         database = self._database
-        with self._transaction() as transaction:
+        with self._transaction(in_copy=self._link.in_copy()) as transaction:
             if commit.lane in database.lanes:
                 transaction.lock(commit.lane)
             self._fence(commit)
@@ -442,9 +442,9 @@ class MemoryLedger:
         self._link.step(doing)
 
     @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
+    def _transaction(self, *, in_copy: bool = False) -> Iterator[Transaction]:
         """A transaction that is rolled back, unless it is finished or its COMMIT has left."""
-        transaction = Transaction(self._database, self._owner, self._link)
+        transaction = Transaction(self._database, self._owner, self._link, in_copy=in_copy)
         try:
             yield transaction
         except BaseException:

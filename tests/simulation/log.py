@@ -74,9 +74,17 @@ class Log:
     """The topics, `lanes` partitions each, and the consumer group. None in a partition is a control record.
 
     `unordered` are the places a delivery to which has failed: the only ones where a later record may come first.
+    `wrong` tells of outputs that should not have come: the ledger's `out_next` says what a reading back would show.
     """
 
-    def __init__(self, scheduler: Scheduler, faults: Faults, topics: Iterable[str], lanes: int) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        faults: Faults,
+        topics: Iterable[str],
+        lanes: int,
+        out_next: Mapping[tuple[int, str, int], int],
+    ) -> None:
         self.scheduler = scheduler
         self.faults = faults
         self.lanes = lanes
@@ -85,6 +93,9 @@ class Log:
             (topic, partition): [] for topic in self.topics for partition in range(lanes)
         }
         self.unordered: set[Place] = set()
+        self.wrong: list[str] = []
+        self._out_next = out_next
+        self._arrived: dict[tuple[int, int], int] = {}
         self.group = Group(scheduler, lanes)
 
     def append(self, place: Place, key: bytes | None, value: bytes | None, headers: Headers) -> Record:
@@ -93,6 +104,20 @@ class Log:
         at_ms = int((EPOCH_S + self.scheduler.now) * 1000)
         record = Record(place, len(records), key, value, headers, at_ms)
         records.append(record)
+        return record
+
+    def publish(self, place: Place, key: bytes, value: bytes, headers: Headers, *, late: bool) -> Record:
+        """The broker takes an output of a lane. `late`: who sent it is dead, was frozen, or has given it up."""
+        said = dict(headers)
+        number = int(said["lane"] or b""), int(said["seq"] or b"")
+        known = self._out_next.get((number[0], *place))
+        if known is None:
+            self.wrong.append(f"output {number} went to {place} before the ledger knew that place")
+        elif self._arrived.get(number, -1) >= known and not late:
+            self.wrong.append(f"output {number} came again to {place}: reading back from {known} would have found it")
+        record = self.append(place, key, value, headers)
+        if not late:
+            self._arrived[number] = len(self.partitions[place]) - 1
         return record
 
     def append_control(self, place: Place) -> None:
@@ -110,6 +135,7 @@ class Group:
         self._told_at: dict[SimulatedConsumer, float] = {}
         self._assigned: dict[SimulatedConsumer, list[int]] = {}
         self._rebalancing = False
+        self.holders: dict[int, Process] = {}
 
     def holds(self, consumer: "SimulatedConsumer") -> bool:
         """Whether the consumer is a member."""
@@ -160,6 +186,7 @@ class Group:
         for number, consumer in enumerate(members):
             share = [lane for lane in range(self._lanes) if lane * len(members) // self._lanes == number]
             self._assigned[consumer] = share
+            self.holders.update(dict.fromkeys(share, consumer.process))
         self._scheduler.say(f"-- group: {', '.join(f'{c.process.name} {s}' for c, s in self._assigned.items())}")
 
 
@@ -415,7 +442,8 @@ class SimulatedProducer:
         waiting = self._waiting[place]
         for _ in range(min(most, len(waiting))):
             key, value, headers, report = waiting.popleft()
-            record = self._log.append(place, key, value, headers)
+            late = self._fatal or not self.process.alive or self.process.frozen_until > 0
+            record = self._log.publish(place, key, value, headers, late=late)
             # Of a request the broker had already taken, the answer has no offset.
             known = self._log.scheduler.random.random() < 0.95
             self._reports.append((report, None, record if known else Record(place, -1001)))

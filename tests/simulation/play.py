@@ -14,9 +14,6 @@ from tests.simulation.scheduler import Stuck
 from tests.simulation.workload import WORKLOADS
 from tests.simulation.world import World
 
-# After these a lane may find a gap in what it had sent, and then sends again all that follows.
-_REPEATING = {"crash", "freeze", "delivery", "fatal"}
-
 
 def log_to(stream: TextIO | None) -> None:
     """Let the engine's log lines go there, without the time of this machine; None: nowhere."""
@@ -47,8 +44,7 @@ def play(seed: int, trace: Callable[[str], None] | None = None) -> Played:
     world = World(Random(seed), number, trace=trace)
     found = list(_played(world))
     if not found:
-        repeats = any(kind in _REPEATING for kind, _ in world.faults.happened)
-        found = list(broken(world.database, world.log, undisturbed(number), repeats_allowed=repeats))
+        found = list(broken(world.database, world.log, undisturbed(number)))
     scheduler = world.scheduler
     return Played(seed, tuple(found), world.faults.happened, scheduler.steps, scheduler.now)
 

@@ -4,11 +4,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 from monitoring.health import Health
 from monitoring.metrics import Metrics
-from schemas.codec import Codec
+from schemas.codec import Codec, Headers
+from schemas.records import Record
 from sinks.figures import show
 from sinks.ledger.port import LedgerUnavailable
 from sinks.relay import Relay
@@ -20,6 +21,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.ledger import MemoryLedger, MemoryTables
 from tests.simulation.log import Log, SimulatedClients, SimulatedCluster
 from tests.simulation.scheduler import EPOCH_S, Killed, Process, Scheduler
+from tests.simulation.workload import CODEC, KILLER
 
 _LATE_S: Final = 3.0
 _FOREVER_S: Final = 1e9
@@ -84,6 +86,19 @@ class ProcessLink:
         return self._scheduler.random.random() < 0.5
 
 
+class DeadlyCodec:
+    """The codec, and one record that ends the process whose decoder meets it."""
+
+    def __init__(self, die: Callable[[], NoReturn]) -> None:
+        self._die = die
+        self.encode = CODEC.encode
+
+    def decode(self, topic: str, value: bytes | None, headers: Headers) -> Record:
+        if value == KILLER:
+            self._die()
+        return CODEC.decode(topic, value, headers)
+
+
 class Worker(Process):
     """A worker from its start to its end. `on_end` hears how it ended: None when it was killed."""
 
@@ -94,7 +109,6 @@ class Worker(Process):
         faults: Faults,
         log: Log,
         database: MemoryTables,
-        codec: Codec,
         settings: Settings,
         on_end: Callable[[Exit, str], None],
     ) -> None:
@@ -112,7 +126,7 @@ class Worker(Process):
             SimulatedCluster(log, self),
             clients,
             ledger,
-            LaneProcessor(ledger, codec, METRICS, settings.dead_letter_limit),
+            LaneProcessor(ledger, cast(Codec, DeadlyCodec(self._die)), METRICS, settings.dead_letter_limit),
             relay,
             clock,
             METRICS,
@@ -144,6 +158,10 @@ class Worker(Process):
                 self.intake.process(batch)
             except Exception as error:
                 self._leave(Exit.AGENT, f"a batch of lane {batch.lane.no} failed: {error!r}")
+
+    def _die(self) -> NoReturn:
+        self._scheduler.kill(self)
+        raise Killed
 
     def _leave(self, code: Exit, reason: str) -> NoReturn:
         if self.alive:

@@ -23,6 +23,8 @@ LANES: Final = 2
 WORKLOADS: Final = 40
 CODEC: Final = Codec(EmbeddedRegistry(), 1_000_000)
 _SETTLED_MINOR: Final = 2_300_00  # the usual estimate and invoice, less the deductible
+_NEW_IN_LANE: Final = ("C-last-1", "C-last-4")
+KILLER: Final = b"\x00kill"
 _UNKNOWN_SCHEMA: Final = b"\x00\x00\x0f\x42\x3f"
 
 
@@ -46,17 +48,22 @@ def workload(number: int) -> tuple[Phase, ...]:
 
 
 class _Story:
+    """The last phase has one record for each lane, so that whoever thinks to hold a lane has something to do."""
+
     def __init__(self, random: Random) -> None:
         self._random = random
         self._events = 0
-        self._phases: list[list[list[Sent]]] = [[], [], [], []]
+        self._phases: list[list[list[Sent]]] = [[], [], [], [], []]
 
     def phases(self) -> Iterator[Phase]:
         """The claims' records, shuffled: only those of one claim and topic keep their order."""
         kinds: list[Callable[[str], None]] = [self._plain, self._late_policy, self._surveyed, self._held, self._poison]
+        if self._random.random() < 0.15:
+            self._killer("C-killer")
         self._phases[0].append([self._sent(make.policy())])
         for number, kind in enumerate([self._plain, *self._random.choices(kinds, k=self._random.randrange(1, 4))]):
             kind(f"C-{self._random.randrange(100)}{number}")
+        self._phases[4] = [[self._sent(make.document(claim=claim))] for claim in _NEW_IN_LANE]
         for streams in self._phases:
             yield list(self._shuffled(streams))
 
@@ -116,6 +123,11 @@ class _Story:
                 good._replace(value=None),
             ]
         )
+
+    def _killer(self, claim: str) -> None:
+        """A record that ends every process that reads it."""
+        estimate = self._sent(make.estimate(claim=claim))
+        self._phases[2] += [[estimate._replace(value=KILLER)], [self._sent(make.notice(claim=claim))]]
 
     def _settled(self, claim: str) -> list[list[Sent]]:
         """Estimate, invoice, and what finance says of the instruction these lead to."""
