@@ -37,6 +37,7 @@ claim = _noun("claim", "One claim: how it stands, what happened, and why.")
 parked = _noun("parked", "Records that wait for another record or a person.")
 dead_letters = _noun("dead-letters", "Records that could not be taken.")
 payments = _noun("payments", "Payment attempts.")
+positions = _noun("positions", "Where the hub stands in each log.")
 topics = _noun("topics", "The topics of the registry.")
 schemas = _noun("schemas", "The schemas in the schema registry.")
 config = _noun("config", "The settings.")
@@ -289,6 +290,16 @@ def parked_ls(claim: OneClaim = None, as_json: Json = False) -> None:
     _print_from_ledger(lambda ledger: records.read_parked(ledger, claim), records.show_parked, as_json)
 
 
+@positions.command("ls")
+def positions_ls(as_json: Json = False) -> None:
+    """List where the hub stands in each log, what waits there, and what was deleted unread."""
+    from streams.commands import positions as places
+    from streams.settings import load_settings
+
+    found = places.read_positions(load_settings())
+    _print(found, places.show_positions, as_json)
+
+
 @dead_letters.command("ls")
 def dead_letters_ls(as_json: Json = False) -> None:
     """List the dead letters, oldest first."""
@@ -367,6 +378,25 @@ def dead_letters_redrive(
     if not dry_run:
         with ledger.open_connection(settings) as connection:
             letters.mark_redriven(connection, ids)
+
+
+@positions.command("accept-loss")
+def positions_accept_loss(
+    place: Annotated[str, typer.Argument(metavar="TOPIC/LANE", help="Where records were deleted unread.")],
+    reason: Annotated[str, typer.Option(help="Why the records may be given up; kept with your name.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without this the command only says what would be lost.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Go on without records that Kafka deleted before they were read. Exit 1, with nothing changed, without --yes."""
+    from streams.commands import positions as places
+    from streams.settings import load_settings
+
+    loss = places.accept_loss(load_settings(), place, reason, yes=yes)
+    _print(loss, places.show_loss, as_json)
+    if not yes:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

@@ -119,6 +119,18 @@ class KafkaCluster:
                         raise self._unavailable(error) from None
         return [topic.name for topic in new]
 
+    def holder(self, group: str, topic: str, partition: int) -> str | None:
+        """The client id of the group's member that has this partition, if one has. Raises ClusterUnavailable."""
+        future = self._admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)[group]
+        try:
+            members = future.result().members
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return None
+            raise self._unavailable(error) from None
+        held = ((place, member) for member in members for place in member.assignment.topic_partitions)
+        return next((m.client_id for place, m in held if (place.topic, place.partition) == (topic, partition)), None)
+
     def close(self) -> None:
         """See Cluster."""
 

@@ -227,7 +227,11 @@ class Intake:
                 lane.fetched[topic] = lane.ends[topic] = max(lane.fetched[topic], offset)
         elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             self._watch_topics()  # in a topic made anew no position of ours holds: then that is the reason
-            self._leave(Exit.LOG_LOST, f"{topic}/{partition}: the log no longer holds our position ({error.str()})")
+            self._leave(
+                Exit.LOG_LOST,
+                f"{topic}/{partition}: the log no longer holds our position ({error.str()}). "
+                "See what was lost, and decide: claimhub positions ls",
+            )
         elif code == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
             self._leave(
                 Exit.LANES_NOT_WHOLE,

@@ -49,7 +49,8 @@ def _check_bounds(cluster: Cluster, taken: Sequence[TakenLane]) -> None:
                 raise CannotGoOn(
                     Exit.LOG_LOST,
                     f"{topic}/{lane.lane}: records {position} to {low - 1} were deleted before they were read. "
-                    "Lengthen the topic's retention, and get the records again from their sender",
+                    "Lengthen the topic's retention. Their sender may send them again; to go on without these: "
+                    f'claimhub positions accept-loss {topic}/{lane.lane} --reason "..."',
                 )
             if position > high:
                 raise CannotGoOn(

@@ -1,6 +1,6 @@
 """The ledger's tables. Columns stand in the order of the rows in `port.py`; every table's rows are reachable by lane.
 
-The journal refuses UPDATE and DELETE by a trigger (see the first migration).
+The journal and the accepted losses refuse UPDATE and DELETE by a trigger (see the migrations that make them).
 """
 
 from typing import Any, Final
@@ -28,7 +28,7 @@ metadata: Final = MetaData(
     }
 )
 
-VERSION: Final = "0003"
+VERSION: Final = "0004"
 """The newest migration: what these tables are."""
 
 # Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
@@ -76,6 +76,20 @@ positions: Final = Table(
     Column("lane", Integer, primary_key=True, autoincrement=False),
     Column("first", BigInteger, nullable=False),
     Column("next", BigInteger, nullable=False),
+)
+
+# Records from `first` up to `next` were deleted before they were read, and somebody decided to go on without them.
+accepted_losses: Final = Table(
+    "accepted_losses",
+    metadata,
+    Column("topic", Word, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("next", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("accepted_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 journal: Final = Table(

@@ -22,6 +22,7 @@ from sinks.ledger.money_checks import (
 )
 from sinks.ledger.streaming import snapshot, stream
 from sinks.ledger.tables import (
+    accepted_losses,
     claims,
     dead_letters,
     journal,
@@ -62,21 +63,37 @@ class Check(msgspec.Struct, frozen=True):
     rows: tuple[str, ...]
 
 
+class AcceptedLoss(msgspec.Struct, frozen=True):
+    """Records of a log (topic/generation/partition), from offset `first` to `last`, that were deleted before they were
+    read; `by` decided to go on without them."""
+
+    log: str
+    first: int
+    last: int
+    by: str
+    at_ms: int
+    reason: str
+
+
 class Verification(msgspec.Struct, frozen=True):
     """The outcome. `ledger_hash` is the same for the same input; `holes` counts, by topic/generation/partition, the
-    offsets below the position without a record: legal, where transactions leave control records."""
+    offsets below the position that have no record and are no accepted loss: legal, where transactions leave control
+    records."""
 
     ok: bool
     ledger_hash: str
     checks: tuple[Check, ...]
     holes: dict[str, int]
+    accepted_losses: tuple[AcceptedLoss, ...] = ()
 
 
 def verify(engine: Engine) -> Verification:
     """Check a migrated ledger, in use or not."""
     with snapshot(engine) as connection:
         checks = tuple(_run(connection, name, check) for name, check in CHECKS.items())
-        return Verification(all(check.ok for check in checks), business_hash(connection), checks, _holes(connection))
+        losses = _accepted_losses(connection)
+        holes = _holes(connection, losses)
+        return Verification(all(check.ok for check in checks), business_hash(connection), checks, holes, losses)
 
 
 def _run(connection: Connection, name: str, check: Callable[[Connection], Iterable[str]]) -> Check:
@@ -112,6 +129,22 @@ def one_end(connection: Connection) -> Iterator[str]:
         same = and_(a.topic == b.topic, a.generation == b.generation, a.partition == b.partition, a.offset == b.offset)
         for row in stream(connection, select(a.topic, a.generation, a.partition, a.offset).join_from(one, other, same)):
             yield f"{_ref(row)} in {other.name} and {one.name}"
+
+
+def losses_passed(connection: Connection) -> Iterator[str]:
+    """An accepted loss stands below its lane's position, and no record taken stands in it."""
+    a, t, p = accepted_losses.c, topics.c, positions.c
+    at = and_(p.topic == a.topic, p.lane == a.lane)
+    known = select(a.topic, a.generation, a.lane, a.first).join_from(accepted_losses, topics, t.topic == a.topic)
+    ahead = known.join(positions, at).where(t.generation == a.generation, p.next < a.next)
+    for row in connection.execute(ahead):
+        yield f"{row.topic}/{row.generation}/{row.lane}/{row.first}: the position is not behind it"
+    for table in _ENDS:
+        r = table.c
+        log = and_(r.topic == a.topic, r.generation == a.generation, r.partition == a.lane)
+        query = select(r.topic, r.generation, r.partition, r.offset).join_from(table, accepted_losses, log)
+        for row in stream(connection, query.where(r.offset >= a.first, r.offset < a.next)):
+            yield f"{table.name} {_ref(row)}: taken, and accepted as lost"
 
 
 def outbox_gapless(connection: Connection) -> Iterator[str]:
@@ -195,6 +228,7 @@ def outputs_explained(connection: Connection) -> Iterator[str]:
 CHECKS: Final[Mapping[str, Callable[[Connection], Iterator[str]]]] = {
     "below-positions": below_positions,
     "one-end": one_end,
+    "losses-passed": losses_passed,
     "outbox-gapless": outbox_gapless,
     "entries-unique": entries_unique,
     "published-written": published_written,
@@ -209,8 +243,17 @@ CHECKS: Final[Mapping[str, Callable[[Connection], Iterator[str]]]] = {
 }
 
 
-def _holes(connection: Connection) -> dict[str, int]:
-    """How many offsets between the first and the position have no record, where there are any."""
+def _accepted_losses(connection: Connection) -> tuple[AcceptedLoss, ...]:
+    a = accepted_losses.c
+    query = select(a.topic, a.generation, a.lane, a.first, a.next, a.accepted_by, a.at_ms, a.reason)
+    return tuple(
+        AcceptedLoss(f"{topic}/{generation}/{lane}", first, next_ - 1, by, at_ms, reason)
+        for topic, generation, lane, first, next_, by, at_ms, reason in connection.execute(query.order_by(a.at_ms))
+    )
+
+
+def _holes(connection: Connection, losses: Iterable[AcceptedLoss]) -> dict[str, int]:
+    """How many offsets between the first and the position have no record and are no loss, where there are any."""
     every = union_all(*(select(t.c.topic, t.c.generation, t.c.partition) for t in _ENDS)).subquery()
     e, p, t = every.c, positions.c, topics.c
     counts = select(e.topic, e.generation, e.partition, func.count().label("records"))
@@ -220,11 +263,13 @@ def _holes(connection: Connection) -> dict[str, int]:
     joined = (
         query.join_from(positions, topics, p.topic == t.topic).join(n, here, isouter=True).order_by(p.topic, p.lane)
     )
-    return {
-        f"{topic}/{generation}/{lane}": int(holes)
-        for topic, generation, lane, holes in connection.execute(joined)
-        if holes
+    holes = {
+        f"{topic}/{generation}/{lane}": int(count) for topic, generation, lane, count in connection.execute(joined)
     }
+    for loss in losses:
+        if loss.log in holes:
+            holes[loss.log] -= loss.last - loss.first + 1
+    return {log: count for log, count in holes.items() if count}
 
 
 def _known(connection: Connection, causes: set[str]) -> set[str]:

@@ -18,4 +18,7 @@ def show_verification(verification: Verification) -> None:
         show.line(f"{'ok    ' if check.ok else 'BROKEN'}  {check.promise} [{check.name}]")
         for row in check.rows:
             show.line(f"          {row}")
+    for loss in verification.accepted_losses:
+        many, where = loss.last - loss.first + 1, f"{loss.log} {loss.first} to {loss.last}"
+        show.line(f"given up: {where} ({many}), deleted unread; {show.time(loss.at_ms)} {loss.by}: {loss.reason}")
     show.line(f"ledger hash {verification.ledger_hash}")

@@ -401,6 +401,26 @@ def test_config_shows_where_a_value_comes_from_and_no_secret(
     assert settings["group"]["source"] == "default"
 
 
+@pytest.mark.parametrize(
+    ("place", "reason", "kafka", "says"),
+    [
+        ("repair.estimate.v1", "old", "127.0.0.1:1", "repair.estimate.v1 is not a place"),
+        ("repair.estimate.v1/4", "old", "127.0.0.1:1", "repair.estimate.v1/4 is not a place"),
+        ("claims.status.v1/0", "old", "127.0.0.1:1", "claims.status.v1/0 is not a place"),
+        ("repair.estimate.v1/0", " ", "127.0.0.1:1", "--reason is empty"),
+        ("repair.estimate.v1/0", "old", "embedded", "the embedded broker deletes nothing that is unread"),
+    ],
+)
+def test_a_loss_is_accepted_of_an_inbound_place_for_a_reason_only(
+    claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch, place: str, reason: str, kafka: str, says: str
+) -> None:
+    """Refused before anything is asked of Kafka or the ledger."""
+    monkeypatch.setenv("CLAIMHUB_KAFKA", kafka)
+    refused = claimhub("positions", "accept-loss", place, "--reason", reason, "--yes")
+
+    assert refused.code == 2 and says in refused.err
+
+
 def test_settle_prints_what_is_owed_and_names_the_field_of_an_impossible_case(claimhub: Claimhub) -> None:
     """Domain, worked case: own damage, partial."""
     case = {

@@ -9,12 +9,13 @@ import fastavro
 import msgspec
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from schemas.topics import avro_schema
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import JournalRow, Ledger, OutboxRow
-from sinks.ledger.verify import CHECKS, MOST_ROWS, verify
+from sinks.ledger.verify import CHECKS, MOST_ROWS, AcceptedLoss, verify
 from tests.contract import ledger_factory as make
 from tests.contract.ledger_factory import CLAIM, INSTRUCTION, INVOICE, NOTICE
 
@@ -158,6 +159,16 @@ BREAKS = {
     "parked and applied": ("one-end", f"{PLACE}/10 in journal and parked", 'UPDATE parked SET "offset" = 10'),
     "dead and applied": ("one-end", f"{PLACE}/10 in journal and dead_letters", 'UPDATE dead_letters SET "offset" = 10'),
     "dead and parked": ("one-end", f"{PLACE}/12 in parked and dead_letters", 'UPDATE dead_letters SET "offset" = 12'),
+    "a loss that is not behind": (
+        "losses-passed",
+        f"{NOTICE}/1/1/12: the position is not behind it",
+        f"INSERT INTO accepted_losses VALUES ('{NOTICE}', 1, 1, 12, 15, 0, 'operator', 'old')",
+    ),
+    "a record taken and accepted as lost": (
+        "losses-passed",
+        f"parked {PLACE}/12: taken, and accepted as lost",
+        f"INSERT INTO accepted_losses VALUES ('{NOTICE}', 1, 1, 12, 13, 0, 'operator', 'old')",
+    ),
     "a hole in the outbox": (
         "outbox-gapless",
         "lane 1: seq is 4, outbox has 3 rows from 1 to 4",
@@ -298,6 +309,31 @@ def test_a_hole_is_counted_and_breaks_nothing(engine: Engine, ledger: Ledger) ->
     found = verify(engine)
     assert found.ok
     assert found.holes == {f"{INVOICE}/1/1": 3}
+
+
+def accepted(first: int, next_: int) -> str:
+    """SQL that accepts a loss of lane 1's invoices."""
+    return f"INSERT INTO accepted_losses VALUES ('{INVOICE}', 1, 1, {first}, {next_}, 1700000000000, 'operator', 'old')"
+
+
+def test_an_accepted_loss_is_listed_and_is_no_hole(engine: Engine, ledger: Ledger) -> None:
+    """Of five offsets passed over, three are accounted for by name."""
+    ledger.commit(make.batch(make.take(ledger), positions=[(INVOICE, 10, 15)]))
+    run(engine, accepted(11, 14))
+
+    found = verify(engine)
+    assert found.ok
+    assert found.holes == {f"{INVOICE}/1/1": 2}
+    assert found.accepted_losses == (AcceptedLoss(f"{INVOICE}/1/1", 11, 13, "operator", 1_700_000_000_000, "old"),)
+
+
+@pytest.mark.parametrize("change", ["UPDATE accepted_losses SET reason = 'none'", "DELETE FROM accepted_losses"])
+def test_who_accepted_a_loss_stays(engine: Engine, change: str) -> None:
+    """The database itself refuses to change or take away what was decided."""
+    run(engine, accepted(8, 10))
+
+    with pytest.raises(DBAPIError, match="append-only"):
+        run(engine, change)
 
 
 class TestHash:

@@ -66,6 +66,24 @@ def worker(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A worker process of this `claimhub` command, asked to stop at the end. It must end with `ends`, unless it was
     killed."""
+    process = subprocess.Popen([*command, "up", "--role", "worker"], env=_environment(settings), stderr=stderr)
+    try:
+        yield process
+        process.terminate()
+        assert process.wait(LIMIT_S) in {ends, -signal.SIGKILL}
+    finally:
+        process.kill()
+        process.wait()
+
+
+def claimhub(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a `claimhub` command with these settings says and ends with."""
+    return subprocess.run(
+        [CLAIMHUB, *arguments], env=_environment(settings), capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
     named = {
         "KAFKA": settings.kafka,
         "LEDGER": settings.ledger,
@@ -74,15 +92,7 @@ def worker(
         "HTTP_PORT": "0",
     }
     others = {name: value for name, value in os.environ.items() if not name.startswith("CLAIMHUB_")}
-    environment = {**others, **{f"CLAIMHUB_{name}": value for name, value in named.items()}}
-    process = subprocess.Popen([*command, "up", "--role", "worker"], env=environment, stderr=stderr)
-    try:
-        yield process
-        process.terminate()
-        assert process.wait(LIMIT_S) in {ends, -signal.SIGKILL}
-    finally:
-        process.kill()
-        process.wait()
+    return {**others, **{f"CLAIMHUB_{name}": value for name, value in named.items()}}
 
 
 def codec(settings: Settings) -> Codec:
