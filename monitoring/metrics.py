@@ -68,6 +68,7 @@ METRICS: Final = (
     ),
     Definition(name="lag_records", kind=Gauge, help="Records in the log and not yet in the ledger", labels=("topic",)),
     Definition(name="lag_seconds", kind=Gauge, help="Age of the oldest unread record, 0 when none", labels=("topic",)),
+    Definition(name="buffered_records", kind=Gauge, help="Records fetched from Kafka and not yet in a batch"),
     Definition(name="lanes_owned", kind=Gauge, help="Lanes this worker holds a token for"),
     Definition(name="lanes_dropped_total", kind=Counter, help="Lanes this worker let go of", labels=("reason",)),
     Definition(name="last_progress_timestamp_seconds", kind=Gauge, help="Unix time of the last commit or idle check"),
@@ -104,6 +105,7 @@ class Metrics:
     parked_records: Gauge
     lag_records: Gauge
     lag_seconds: Gauge
+    buffered_records: Gauge
     lanes_owned: Gauge
     lanes_dropped: Counter
     last_progress_timestamp_seconds: Gauge

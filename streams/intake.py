@@ -419,7 +419,8 @@ class Intake:
     def _stop_lane(self, lane: Lane) -> None:
         limit = self._settings.dead_letter_limit
         lane.stopped = (
-            f"lane {lane.no} stopped after {limit} dead letters in a row; see: claimhub dead-letters ls, then restart"
+            f"lane {lane.no} stopped after {limit} dead letters in a row; see: claimhub dead-letters ls. Undo what "
+            "made them, in the sender or in the hub, start this worker again, then: claimhub dead-letters redrive"
         )
         self._health.set(f"lane {lane.no}", ok=False, reason=lane.stopped)
         self._metrics.lanes_dropped.labels(Dropped.DEAD_LETTERS).inc()

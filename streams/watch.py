@@ -41,6 +41,7 @@ class Watch:
             self._metrics.lag_records.labels(topic).set(count)
             age_s = max(0.0, time.time() - oldest_ms[topic] / 1000) if topic in oldest_ms else 0.0
             self._metrics.lag_seconds.labels(topic).set(age_s)
+        self._metrics.buffered_records.set(sum(lane.buffer.size for lane in lanes))
         self._metrics.parked_records.set(sum(lane.parked for lane in lanes))
         self._metrics.last_progress_timestamp_seconds.set_to_current_time()
 

@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 import psycopg
 import pytest
+from sqlalchemy import select
 
 from connectors.registry import EmbeddedRegistry
 from monitoring.clock import SystemClock
@@ -22,13 +23,14 @@ from sinks.clients import KafkaClients
 from sinks.figures import show
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
+from sinks.ledger.tables import lanes
 from sinks.relay import Relay
 from streams import intake
 from streams.cluster import EmbeddedCluster
 from streams.demo.departments import Departments
 from streams.exits import Exit
 from streams.intake import Intake
-from streams.lanes import Batch, LaneProcessor
+from streams.lanes import DEATHS, Batch, LaneProcessor
 from streams.settings import Settings
 from tests import claims as make
 from tests.contract.ledger_factory import identities
@@ -59,9 +61,9 @@ class IntakeWorld:
         for thread in self._threads:
             thread.start()
 
-    def send(self, many: int) -> None:
+    def send(self, many: int, claim: str = make.CLAIM) -> None:
         """Estimates of one claim, in lane `LANE`; they wait for their claim's notice and lead to nothing else."""
-        one = said(ESTIMATE, make.CLAIM, make.LOSS_MS, make.estimate())
+        one = said(ESTIMATE, claim, make.LOSS_MS, make.estimate(claim=claim))
         self._departments.send(*[one] * many)
 
     def process_until(self, holds: Callable[[], bool], what: str) -> None:
@@ -188,6 +190,53 @@ def test_a_lane_whose_owner_froze_inside_its_copy_is_taken_from_it(postgres_url:
         with frozen_in_it, cursor.copy("COPY outbox FROM STDIN"), _running(settings) as world:
             world.send(1)
             world.process_until(lambda: world.taken_in() == 1, "the lane stays with its frozen owner")
+
+
+def test_while_a_suspect_is_at_work_nothing_else_is(tmp_path: Path) -> None:
+    """Or the process might end in another lane's batch, and the suspect be blamed. The lanes take turns meanwhile."""
+    settings = Settings(data_dir=tmp_path, lanes=LANES)
+    other = next(claim for claim in (f"C-{n}" for n in range(99)) if partition_for(claim.encode(), LANES) != LANE)
+    with _after_deaths(settings), _running(settings) as world:
+        world.send(3)
+        suspect = world.batches.get(timeout=LIMIT_S)
+        world.send(3, other)
+        held = world.intake._lanes[partition_for(other.encode(), LANES)].buffer
+        wait_until(lambda: held.size == 3, "the other lane's records do not come")
+        assert world.batches.empty()
+        world.intake.process(suspect)
+        turn = world.batches.get(timeout=LIMIT_S)
+        assert world.batches.empty()
+        world.intake.process(turn)
+        second = world.batches.get(timeout=LIMIT_S)
+        world.intake.process(second)
+
+        handed_out = [(batch.lane.no == LANE, len(batch.records)) for batch in (suspect, turn, second)]
+        assert handed_out == [(True, 1), (False, 3), (True, 1)]
+
+
+def test_a_worker_that_drains_lets_go_of_its_lanes_in_the_ledger(tmp_path: Path) -> None:
+    """Else each stop would count as a death, and three of them would slow the lane down."""
+    settings = Settings(data_dir=tmp_path, lanes=LANES)
+    with _running(settings) as world:
+        world.send(1)
+        world.process_until(lambda: world.taken_in() == 1, "the record is not taken")
+    engine = read_engine(settings.ledger_url)
+    with engine.connect() as connection:
+        assert set(connection.execute(select(lanes.c.owner)).scalars()) == {""}
+    engine.dispose()
+
+
+@contextmanager
+def _after_deaths(settings: Settings) -> Iterator[None]:
+    """On a ledger where processes have died in lane `LANE`, one after the other."""
+    migrate(settings.ledger_url)
+    ledger = open_ledger(settings.ledger_url)
+    starts = {(topic, lane): 0 for topic in INBOUND for lane in range(LANES)}
+    ledger.prepare(identities(*INBOUND), identities(*OUTBOUND), starts, memory_only=True)
+    for number in range(DEATHS):
+        ledger.take(f"died-{number}", [LANE])
+    ledger.close()
+    yield
 
 
 def _never(code: Exit, reason: str) -> NoReturn:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import psycopg
 from sqlalchemy import Engine, select
@@ -84,15 +86,30 @@ def claimhub(settings: Settings, *arguments: str) -> subprocess.CompletedProcess
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    named = {
-        "KAFKA": settings.kafka,
-        "LEDGER": settings.ledger,
-        "DATA_DIR": str(settings.data_dir),
-        "GROUP": settings.group,
-        "HTTP_PORT": "0",
-    }
+    given = settings.model_dump(include=settings.model_fields_set)
     others = {name: value for name, value in os.environ.items() if not name.startswith("CLAIMHUB_")}
-    return {**others, **{f"CLAIMHUB_{name}": value for name, value in named.items()}}
+    return {**others, **{f"CLAIMHUB_{name.upper()}": str(value) for name, value in given.items()}}
+
+
+def answer(stderr: Path, page: str) -> tuple[int, str]:
+    """Status and text of a page of the worker that writes this file, once it says where its pages are."""
+
+    def said_where() -> bool:
+        return "/metrics" in stderr.read_text()
+
+    wait_until(said_where, "the worker does not say where its pages are")
+    address = stderr.read_text().partition(" at ")[2].partition("/health")[0]
+    try:
+        with urlopen(f"{address}{page}", timeout=LIMIT_S) as page_read:  # the worker started here
+            return page_read.status, page_read.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def metric(stderr: Path, sample: str) -> float:
+    """The value of one sample, as named in a scrape of that worker; 0 when it is not there."""
+    _, scrape = answer(stderr, "/metrics")
+    return next((float(line.split()[-1]) for line in scrape.splitlines() if line.startswith(f"{sample} ")), 0.0)
 
 
 def codec(settings: Settings) -> Codec:
