@@ -129,7 +129,9 @@ class Decider:
         waiting = self._state.parked.get(parsed.entity)
         if not waiting:
             self._apply(parsed)
-        elif parsed.topic in waiting[0].until or TOPICS[parsed.topic].direction is Direction.INTERNAL:
+        elif TOPICS[parsed.topic].direction is Direction.INTERNAL or (
+            parsed.topic in waiting[0].until and not any(map(_unreadable, waiting))
+        ):
             self._apply(parsed)
             self._release(waiting)
         elif isinstance(parsed.problem, Dead):
@@ -139,10 +141,13 @@ class Decider:
 
     def _release(self, waiting: list[Parsed]) -> None:
         """Try what is parked for a subject again, in order. Behind one that must go on waiting only those it waits
-        for are tried; after each that went on, all are, from the first."""
+        for are tried; after each that went on, all are, from the first. Nothing passes one that cannot be read: what
+        it says may be what those behind it rest on."""
         position = 0
         while position < len(waiting):
             parsed = waiting[position]
+            if _unreadable(parsed):
+                return
             if position and parsed.topic not in waiting[0].until:
                 position += 1
                 continue
@@ -348,6 +353,11 @@ class Decider:
             )
         )
         self._send(parsed, (_dead_letter(parsed, dead),))
+
+
+def _unreadable(parsed: Parsed) -> bool:
+    """Whether a parked record's schema is not known yet."""
+    return isinstance(parsed.problem, Park)
 
 
 def _dead_letter(parsed: Parsed, dead: Dead) -> Output:

@@ -241,6 +241,9 @@ def test_too_many_dead_letters_in_a_row_stop_the_batch_there() -> None:
     assert len(lane.dead) == 5
 
 
+UNKNOWN_SCHEMA = b"\x00\x00\x98\x96\x7f written by a schema nobody registered"
+
+
 class LateRegistry(EmbeddedRegistry):
     """A registry that does not know the schemas until told."""
 
@@ -267,6 +270,20 @@ def test_an_unknown_schema_waits_and_an_operator_lets_it_go_on() -> None:
 
     assert lane.outcomes() == [("hub.wake.v1", "retry"), (NOTICE, "done"), (ESTIMATE, "done")]
     assert not lane.parked
+
+
+def test_nothing_passes_a_record_that_cannot_be_read() -> None:
+    """Neither a later record of its topic that the first in the queue waits for, nor one parked behind it: whichever
+    topic was fetched first, the claim's notices are taken in their order."""
+    registry = LateRegistry()
+    registry.knows = True
+    lane = OneLane([make.policy()], Codec(registry, 1_000_000))
+    lane.take(make.estimate())
+    unreadable = lane.received(UNKNOWN_SCHEMA, NOTICE, make.CLAIM)
+    lane.take(unreadable, make.notice(), retry())
+
+    assert lane.outcomes() == [("hub.wake.v1", "retry")]
+    assert [row.topic for row in lane.parked.values()] == [ESTIMATE, NOTICE, NOTICE]
 
 
 def test_the_registry_is_asked_for_an_unknown_schema_once_a_batch() -> None:
