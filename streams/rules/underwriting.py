@@ -25,7 +25,8 @@ def on_policy(policy: PolicyFile, record: Policy, cause: Cause, seen: Lookups) -
         return PolicyDecision(policy, "underwriting.known-version", f"version {record.version} is already known")
     versions = tuple(sorted((*policy.versions, record), key=lambda version: version.version))
     reason = f"policy {policy.number} version {record.version} is known now; {len(policy.waiting)} claims waited for it"
-    wakes = tuple(_wake(policy.number, claim, cause) for claim in policy.waiting)
+    # In an order of their own: which lane asked first must make no difference to what the policy sends.
+    wakes = tuple(_wake(policy.number, claim, cause) for claim in sorted(policy.waiting))
     return PolicyDecision(replace(policy, versions=versions, waiting=()), "underwriting.policy", reason, wakes)
 
 

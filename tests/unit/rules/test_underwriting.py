@@ -28,9 +28,9 @@ def test_versions_are_kept_in_order_whenever_they_come() -> None:
 
 
 def test_every_waiting_claim_is_woken_when_the_policy_comes() -> None:
-    """Each once, under its own key, and the list is empty afterwards."""
+    """Each once, under its own key, in an order that does not tell who asked first; the list is empty afterwards."""
     file = PolicyFile(number=POLICY)
-    for claim in ("CLM-1", "CLM-2", "CLM-1"):
+    for claim in ("CLM-2", "CLM-1", "CLM-2"):
         file = on_policy_wanted(file, _wanted(claim), CAUSE, NOTHING).policy
 
     decided = on_policy(file, policy(), CAUSE, NOTHING)
