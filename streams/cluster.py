@@ -85,6 +85,9 @@ class KafkaCluster:
             start = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
             end = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         except KafkaException as error:
+            # The library remembers each leader with its epoch and would go on asking for that one, for minutes after a
+            # crash of the broker. Only asking about all topics makes it learn anew.
+            self._topic_names()
             raise self._unavailable(error) from None
         return {place: (start[place], end[place]) for place in start}
 
