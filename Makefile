@@ -6,7 +6,12 @@ BIN := .venv/bin
 # Byte code is written at first use: writing all of it now would double the wait before the first demo.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
 
-.PHONY: help demo test check lint simulate bench clean
+# make crash: how many rounds of faults, the seed of the first, and how many Kafkas and PostgreSQLs work side by side.
+ROUNDS ?= 20
+SEED ?= 1
+CELLS ?= 4
+
+.PHONY: help demo test check lint simulate bench crash clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -33,6 +38,9 @@ simulate: .venv/.ready-dev ## play many seeds of the engine in memory, with faul
 
 bench: .venv/.ready-dev ## measure the hub against a plain program that writes the same rows
 	$(BIN)/claimhub bench
+
+crash: .venv/.ready-dev ## crash, freeze and cut off workers and services under load (ROUNDS=20 SEED=1 CELLS=4)
+	@$(BIN)/python -m tests.crash --rounds $(ROUNDS) --seed $(SEED) --cells $(CELLS)
 
 clean: ## remove the environment and everything the tools left (not the cached downloads)
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
