@@ -3,7 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -23,6 +23,14 @@ from streams.received import Received, from_kafka
 from streams.settings import Settings
 from streams.take import take_lanes
 from streams.watch import Watch
+
+GROUP_SETTINGS: Final = {
+    "partition.assignment.strategy": "range",
+    "session.timeout.ms": 6000,
+    "heartbeat.interval.ms": 300,
+}
+"""What decides how long lanes stand still when workers come and go: the others of the group learn of it from the answer
+to their next heartbeat, and of a worker that is gone without a word when its session ends."""
 
 _HOLD_RECORDS, _GO_ON_RECORDS = 4000, 1000
 _COLLECT_S, _COLLECT_RECORDS = 0.010, 1000
@@ -154,9 +162,7 @@ class Intake:
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "partition.assignment.strategy": "range",
-                "session.timeout.ms": 6000,
-                "heartbeat.interval.ms": 1000,
+                **GROUP_SETTINGS,
                 "fetch.wait.max.ms": 50,
                 "queued.max.messages.kbytes": 16_384,
                 "fetch.message.max.bytes": 262_144,

@@ -117,15 +117,20 @@ class Rows:
             )  # fmt: skip
 
 
-def run(kafka: str, ledger: Ledger) -> None:
-    """Consume everything there is and go on until the process is ended."""
+def take_lanes(kafka: str, ledger: Ledger) -> dict[int, FloorLane]:
+    """All lanes, taken once: the floor is alone and keeps them."""
     cluster = KafkaCluster({"bootstrap.servers": kafka})
     inbound = cluster.identities(INBOUND)
-    lanes_count = inbound[0].partitions
-    start = {place: low for place, (low, _) in cluster.bounds(INBOUND, range(lanes_count)).items()}
+    lanes = range(inbound[0].partitions)
+    start = {place: low for place, (low, _) in cluster.bounds(INBOUND, lanes).items()}
     ledger.prepare(inbound, cluster.identities(OUTBOUND), start, False)
-    taken, _ = ledger.take(f"floor-{os.getpid()}", range(lanes_count))
-    lanes = {lane.lane: FloorLane(lane) for lane in taken}
+    taken, _ = ledger.take(f"floor-{os.getpid()}", lanes)
+    return {lane.lane: FloorLane(lane) for lane in taken}
+
+
+def run(kafka: str, ledger: Ledger) -> None:
+    """Consume everything there is and go on until the process is ended."""
+    lanes = take_lanes(kafka, ledger)
     consumer = Consumer(
         {
             "bootstrap.servers": kafka,

@@ -31,7 +31,7 @@ def latency(world: World, sizes: Sizes) -> dict[str, Any]:
                 **_percentiles(receiver, sent_at, sizes.latency_warm_up_s),
             }
             wait_for([worker.process], ledger, records, published=True)
-        ledger.check(records, published=True)
+        ledger.check(records, published=True, in_order=False)  # a machine that is late sends what it owes at once
     return found
 
 

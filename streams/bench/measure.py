@@ -3,10 +3,10 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import psutil
@@ -17,7 +17,8 @@ from streams.commands.failures import Failed
 _PATIENCE_S: Final = 300.0
 _POLL_S: Final = 0.05
 _STOP_S: Final = 30.0
-_ENDS: Final = frozenset({0, -signal.SIGTERM, -signal.SIGKILL})
+_LAST_LINES: Final = 15
+_ENDS: Final = frozenset({0, -signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL})
 
 
 class Cost(NamedTuple):
@@ -33,15 +34,35 @@ class BenchFailed(Failed):
 
 
 @contextmanager
-def running(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[psutil.Popen]:
-    """A program, ended with SIGTERM when the context ends. Raises BenchFailed when it ended by itself and not well."""
-    process = psutil.Popen(arguments, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+def running(
+    arguments: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path | None = None
+) -> Iterator[psutil.Popen]:
+    """A program, begun in `folder`, whose words go to `log`; ended with SIGTERM when the context ends.
+
+    Raises BenchFailed when it ended by itself and not well.
+    """
+    with log.open("ab") as output:
+        process = psutil.Popen(
+            arguments,
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
     try:
         yield process
+    except BenchFailed as failed:
+        raise BenchFailed(f"{failed}. Its last words:\n{_last_words(log)}") from None
     finally:
         end(process)
     if process.returncode not in _ENDS:
-        raise BenchFailed(f"{' '.join(arguments[:4])} ended with {process.returncode}; see its lines above")
+        name = " ".join(arguments[:4])
+        raise BenchFailed(f"{name} ended with {process.returncode}. Its last words:\n{_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
 
 
 def end(process: psutil.Popen) -> float:
@@ -57,16 +78,18 @@ def end(process: psutil.Popen) -> float:
     return time.monotonic() - asked
 
 
-def wait_until(holds: Callable[[], bool], what: str, programs: Sequence[psutil.Popen] = ()) -> None:
+def wait_until(
+    holds: Callable[[], bool], what: str, programs: Sequence[psutil.Popen] = (), poll_s: float = _POLL_S
+) -> None:
     """Return once it holds. Raises BenchFailed saying `what` is missing when it takes too long or a program ends."""
     deadline = time.monotonic() + _PATIENCE_S
     while not holds():
         for program in programs:
             if program.poll() is not None:
-                raise BenchFailed(f"the program under test ended with {program.returncode}; see its lines above")
+                raise BenchFailed(f"the program under test ended with {program.returncode} while waiting: {what}")
         if time.monotonic() > deadline:
             raise BenchFailed(f"after {_PATIENCE_S:.0f} s: {what}")
-        time.sleep(_POLL_S)
+        time.sleep(poll_s)
 
 
 def wait_for(programs: Sequence[psutil.Popen], ledger: BenchLedger, records: int, *, published: bool) -> None:
@@ -79,6 +102,11 @@ def wait_for(programs: Sequence[psutil.Popen], ledger: BenchLedger, records: int
 def wait_for_lanes(programs: Sequence[psutil.Popen], ledger: BenchLedger) -> None:
     """Return once each of these workers holds lanes."""
     wait_until(lambda: len(ledger.owners()) == len(programs), "not every worker has lanes", programs)
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """A process and all that it started."""
+    return [process, *process.children(recursive=True)]
 
 
 def cpu_s(process: psutil.Process) -> float:

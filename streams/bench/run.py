@@ -11,8 +11,13 @@ from rich.console import Console
 
 from streams.bench.burst import burst
 from streams.bench.chart import chart
+from streams.bench.growth import growth
 from streams.bench.latency import latency
+from streams.bench.memory import memory
+from streams.bench.peers import peers
 from streams.bench.sizes import FULL, Sizes
+from streams.bench.stalls import stalls
+from streams.bench.start_up import start_up
 from streams.bench.table import table
 from streams.bench.throughput import one_worker, two_workers
 from streams.bench.world import World, open_world, say
@@ -25,6 +30,11 @@ PARTS: Final[Mapping[str, Part]] = {
     "processes": two_workers,
     "latency": latency,
     "burst": burst,
+    "growth": growth,
+    "start-up": start_up,
+    "memory": memory,
+    "stalls": stalls,
+    "peers": peers,
 }
 """What can be measured, in the order in which it is."""
 

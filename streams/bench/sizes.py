@@ -14,6 +14,24 @@ class Sizes(NamedTuple):
     latency_s: int = 30
     latency_warm_up_s: int = 5
     burst_records: int = 200_000
+    full_claims: int = 1_000_000
+    """In the full ledger, which growth and start-up share."""
+    growth_records: int = 200_000
+    growth_runs: int = 3
+    kills: int = 3
+    memory_records: int = 3_000_000
+    blocked_records: int = 1_000_000
+    """That wait while the database is blocked."""
+    blocked_s: float = 25.0
+    stall_rounds: int = 3
+    stall_rate: int = 2000
+    """Events per second while workers come and go."""
+    stalls: tuple[str, ...] = ("leave", "kill", "freeze")
+    broker_restart: bool = True
+    drain_records: int = 100_000
+    peers: tuple[str, ...] = ("faust", "kafka_streams")
+    faust_s: float = 15.0
+    """How long per-event Faust is measured."""
 
 
 FULL = Sizes()

@@ -1,8 +1,9 @@
 """Throughput: floor and hub in turns on the same records, one worker and two, the median run of each."""
 
+import sys
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psutil
 
@@ -10,6 +11,8 @@ from streams.bench.ledgers import BenchLedger, Places
 from streams.bench.measure import BenchFailed, wait_for, wait_until
 from streams.bench.sizes import Sizes
 from streams.bench.world import World, say
+
+_FLOOR: Final = (sys.executable, "-m", "streams.bench.floor")
 
 
 class Throughput(NamedTuple):
@@ -26,7 +29,7 @@ def one_worker(world: World, sizes: Sizes) -> dict[str, Any]:
     start, records = world.end(), world.send(world.load(sizes.records))
     floors, hubs, per_batch = [], [], 0.0
     for number in range(1, sizes.runs + 1):
-        with world.ledger(start) as ledger, world.floor(ledger) as program:
+        with world.ledger(start) as ledger, world.running([*_FLOOR, world.kafka.address, ledger.url]) as program:
             floors.append(watch(world, [program], ledger, records, published=False))
         say(f"run {number}: floor {floors[-1].events_per_s:,.0f} events/s")
         with world.ledger(start) as ledger, world.worker(ledger.url) as worker:

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,8 +21,8 @@ from schemas.codec import Codec
 from schemas.topics import INBOUND, TOPICS
 from sinks.ledger.migrate import migrate
 from streams.bench.encoded import Encoded, Encoder
-from streams.bench.ledgers import BenchLedger, Places
-from streams.bench.measure import BenchFailed, Cost, cpu_s, family_cpu_s, running, wait_until
+from streams.bench.ledgers import BenchLedger, Places, log_ends
+from streams.bench.measure import BenchFailed, Cost, cpu_s, family, family_cpu_s, running, wait_until
 from streams.bench.sender import Sender
 from streams.bench.workload import POLICIES, STEPS, claims, policies
 from streams.cluster import KafkaCluster
@@ -40,6 +40,7 @@ _KAFKA: Final = {
 }
 _BASE: Final = "bench_base"
 _ANSWER_S: Final = 10.0
+_MIB: Final = 1024 * 1024
 
 _console: Final = Console(stderr=True)
 
@@ -54,6 +55,10 @@ class Worker(NamedTuple):
 
     process: psutil.Popen
     metrics_url: str
+
+    def resident_mib(self) -> float:
+        """Its resident memory now, that of its relay included."""
+        return sum(float(process.memory_info().rss) for process in family(self.process)) / _MIB
 
     def metric(self, name: str) -> float:
         """A metric without labels as it stands now."""
@@ -73,13 +78,17 @@ class Load(NamedTuple):
 class World:
     """Running services with the hub's topics. A part of the bench leaves nothing behind but numbers already used."""
 
-    def __init__(self, kafka: Kafka, postgres: Postgres) -> None:
+    def __init__(self, kafka: Kafka, postgres: Postgres, log: Path) -> None:
         self.kafka = kafka
         self.cluster = KafkaCluster({"bootstrap.servers": kafka.address})
         self._postgres = postgres
         self._codec = Codec(EmbeddedRegistry(), 1_000_000)
         self._encoder = Encoder(self._codec)
+        self.kept = ExitStack()
+        """What several parts share: closed with the world."""
+        self.full: BenchLedger | None = None
         self._admin = AdminClient({**self.cluster.options, "log_level": 0})
+        self._log = log
         self._claims = 0
         self._ledgers = 0
 
@@ -101,7 +110,7 @@ class World:
 
     def end(self) -> Places:
         """Where the inbound topics end now."""
-        return {place: end for place, (_, end) in self.cluster.bounds(INBOUND, range(LANES)).items()}
+        return log_ends(self.cluster, INBOUND, range(LANES))
 
     @contextmanager
     def ledger(self, at: Places | None = None) -> Iterator[BenchLedger]:
@@ -125,18 +134,16 @@ class World:
             "GROUP": _group(ledger),
             "LANES": str(LANES),
             "HTTP_PORT": str(port),
-            "LOG_LEVEL": "ERROR",
+            "LOG_LEVEL": "WARNING",
             **settings,
         }
         environment = {f"CLAIMHUB_{name}": value for name, value in of_worker.items()}
-        with running([sys.executable, "-m", "streams", "up", "--role", "worker"], environment) as process:
+        with running([sys.executable, "-m", "streams", "up", "--role", "worker"], environment, self._log) as process:
             yield Worker(process, f"http://127.0.0.1:{port}/metrics")
 
-    @contextmanager
-    def floor(self, ledger: BenchLedger) -> Iterator[psutil.Popen]:
-        """The plain program that writes the same rows, ended afterwards."""
-        with running([sys.executable, "-m", "streams.bench.floor", self.kafka.address, ledger.url], {}) as process:
-            yield process
+    def running(self, program: Sequence[str], folder: Path | None = None) -> AbstractContextManager[psutil.Popen]:
+        """Any other program, ended afterwards; what it says is kept until it ends badly."""
+        return running(program, {}, self._log, folder)
 
     def cost(self, programs: Sequence[psutil.Process], ledger: BenchLedger) -> Cost:
         """What programs and services have cost so far. Raises BenchFailed when a service is away."""
@@ -184,8 +191,8 @@ def open_world() -> Iterator[World]:
         try:
             kafka.start()
             postgres.start()
-            world = World(kafka, postgres)
-            with world._base():
+            world = World(kafka, postgres, Path(folder) / "log")
+            with world._base(), world.kept:
                 yield world
         finally:
             kafka.kill()

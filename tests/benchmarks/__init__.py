@@ -1,0 +1,1 @@
+"""What the bench measures the hub against; not part of the product."""

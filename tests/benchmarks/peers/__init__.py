@@ -1,0 +1,1 @@
+"""Other programs that do the hub's work on the same records."""
