@@ -2,11 +2,10 @@
 
 Sending takes a fifth of what reading, deciding and committing take. Under one interpreter's lock it slows them, in a
 process of its own it does not. What the worker wants goes through a pipe; at the other end is a `Relay`. Neither
-outlives the other: a relay whose worker is gone ends at once, and a worker whose relay is gone, or silent, is told so.
+outlives the other: a relay whose worker is gone or frozen ends, and a worker whose relay is gone or frozen is told so.
 """
 
 import fcntl
-import multiprocessing
 import os
 import signal
 import threading
@@ -26,6 +25,7 @@ from sinks.ledger.port import Ledger, OutboxRow
 from sinks.relay import AGAIN_S, Relay, RelayLane
 
 SILENT_S: Final = 10.0  # without a word for so long, the relay's process counts as frozen
+FROZEN_S: Final = 5.0  # the same of a worker: before Kafka gives its lanes to another, after 6 s
 HEARTBEAT_S: Final = 1.0
 _SETTLED_S: Final = 0.002
 _PIPE_BYTES: Final = 1 << 20
@@ -61,6 +61,10 @@ class Close(Struct, tag=True, array_like=True):
     timeout_s: float
 
 
+class Alive(Struct, tag=True, array_like=True):
+    """An answer was heard."""
+
+
 class Settled(Struct, tag=True, array_like=True):
     """Nothing of this lost lane goes out any more."""
 
@@ -84,24 +88,28 @@ Place = tuple[int, int]
 """A lane and a token."""
 
 _encode = msgpack.Encoder().encode
-_order = msgpack.Decoder(Take | Rows | Lose | Close).decode
+_order = msgpack.Decoder(Take | Rows | Lose | Close | Alive).decode
 _answer = msgpack.Decoder(Settled | Failed | Counted).decode
 
 
 class RelayProcess:
-    """A Publisher. Make it before the first thread: the process is a fork of this one."""
+    """A Publisher. Make it before the first thread: the process is a fork of this one. `pid` is its number."""
 
     def __init__(self, ledger: str, password: str | None, owner: str, kafka: Mapping[str, Any]) -> None:
         """`ledger` is the ledger's URL, `owner` names the relay's sessions there, `kafka` has the client's options."""
         (orders, self._orders), (self._answers, answers) = Pipe(duplex=False), Pipe(duplex=False)
         with suppress(OSError):  # more than the system allows at once
             fcntl.fcntl(self._orders.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        ours = (self._orders, self._answers)
-        arguments = (ours, orders, answers, ledger, password, owner, dict(kafka))
-        self._process = multiprocessing.get_context("fork").Process(
-            target=_relay_until_closed, args=arguments, name="relay", daemon=True
-        )
-        self._process.start()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                self._orders.close()
+                self._answers.close()
+                _relay_until_closed(orders, answers, open_ledger(ledger, password, owner), KafkaClients(kafka))
+            except BaseException:
+                log.exception("relay failed")
+            finally:
+                os._exit(1)
         orders.close()
         answers.close()
         self._lanes: dict[Place, RelayLane] = {}
@@ -111,11 +119,6 @@ class RelayProcess:
         self._ended = threading.Event()
         self._tell: Callable[[Figures], None]
         self._on_fatal: Callable[[str], None]
-
-    @property
-    def pid(self) -> int | None:
-        """The process's number."""
-        return self._process.pid
 
     def use(self, tell: Callable[[Figures], None], on_fatal: Callable[[str], None]) -> None:
         """Say where figures go, and who hears (once, in the thread that calls `run`) why the relay cannot go on."""
@@ -159,9 +162,9 @@ class RelayProcess:
         with self._lock:
             self._send(Close(timeout_s))
         if not self._ended.wait(timeout_s + 2 * AGAIN_S):
-            self._process.kill()
+            os.kill(self.pid, signal.SIGKILL)
 
-    def _send(self, order: Take | Rows | Lose | Close) -> None:
+    def _send(self, order: Take | Rows | Lose | Close | Alive) -> None:
         with suppress(OSError):  # the listener hears of a process that is gone
             self._orders.send_bytes(_encode(order))
 
@@ -170,12 +173,12 @@ class RelayProcess:
         while True:
             try:
                 if not self._answers.poll(SILENT_S):
-                    self._process.kill()
+                    os.kill(self.pid, signal.SIGKILL)
                     return f"the relay's process said nothing for {SILENT_S:.0f} s"
                 answer = _answer(self._answers.recv_bytes())
             except (EOFError, OSError):
-                self._process.join()
-                return f"the relay's process ended ({self._process.exitcode})"
+                _, status = os.waitpid(self.pid, 0)
+                return f"the relay's process ended ({os.waitstatus_to_exitcode(status)})"
             match answer:
                 case Failed(reason):
                     return reason
@@ -183,23 +186,15 @@ class RelayProcess:
                     self._lost.pop((lane, token)).busy = False
                 case Counted(figures):
                     self._tell(figures)
+                    with self._lock:
+                        self._send(Alive())
 
 
-def _relay_until_closed(
-    theirs: tuple[Connection, ...],
-    orders: Connection,
-    answers: Connection,
-    ledger: str,
-    password: str | None,
-    owner: str,
-    kafka: dict[str, Any],
-) -> None:
+def _relay_until_closed(orders: Connection, answers: Connection, ledger: Ledger, clients: Clients) -> None:
     """The relay's process. What ends the worker is the worker's affair: it says so, or its end of the pipe closes."""
-    for connection in theirs:
-        connection.close()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    _Child(orders, answers).serve(open_ledger(ledger, password, owner), KafkaClients(kafka))
+    _Child(orders, answers).serve(ledger, clients)
 
 
 class _Child:
@@ -214,23 +209,29 @@ class _Child:
 
     def serve(self, ledger: Ledger, clients: Clients) -> None:
         """Run the relay, and do what the worker says."""
-        self._relay = Relay(ledger, clients, SystemClock(), lambda figures: self._say(Counted(figures)), self._fail)
+        clock = SystemClock()
+        self._relay = Relay(ledger, clients, clock, lambda figures: self._say(Counted(figures)), self._fail)
         threading.Thread(target=self._relay.run, name="relay", daemon=True).start()
+        heard = clock.monotonic()
         while True:
             self._tell_settled()
-            if not self._orders.poll(self._patience_s()):
+            patience_s = self._patience_s()
+            if self._orders.poll(patience_s):
+                try:
+                    self._obey(_order(self._orders.recv_bytes()))
+                except EOFError:
+                    os._exit(0)
+                heard = clock.monotonic()
+            elif self._lanes and clock.monotonic() - heard > FROZEN_S:
+                log.error("relay ends: its worker is frozen")
+                os._exit(1)
+            elif patience_s == HEARTBEAT_S:
                 self._say(Counted(Figures()))
-                continue
-            try:
-                order = _order(self._orders.recv_bytes())
-            except EOFError:
-                os._exit(0)
-            self._obey(order)
 
     def _patience_s(self) -> float:
         return _SETTLED_S if any(lane.dead for lane in self._lanes.values()) else HEARTBEAT_S
 
-    def _obey(self, order: Take | Rows | Lose | Close) -> None:
+    def _obey(self, order: Take | Rows | Lose | Close | Alive) -> None:
         match order:
             case Take(lane, token):
                 self._lanes[lane, token] = RelayLane(lane, token)
@@ -244,6 +245,8 @@ class _Child:
             case Close(timeout_s):
                 self._relay.close(timeout_s)
                 os._exit(0)
+            case Alive():
+                pass
 
     def _tell_settled(self) -> None:
         settled = [place for place, lane in self._lanes.items() if lane.dead and not self._relay.pending(lane)]

@@ -43,6 +43,24 @@ def test_a_relay_whose_worker_was_killed_is_gone(kafka_url: str, postgres_url: s
         relay.wait(LIMIT_S)
 
 
+def test_a_relay_whose_worker_is_frozen_ends(kafka_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """Before Kafka gives the worker's lanes away. Once it wakes up, the worker leaves, and the next one goes on."""
+    settings = hub_settings(kafka_url, postgres_url, tmp_path)
+    sent = records(0, CLAIMS)
+    with fresh_topics(kafka_url), surroundings(settings) as around:
+        with worker(settings, Exit.RELAY) as process:
+            around.departments.send(*sent)
+            wait_until(lambda: told(around.engine) != [], "the worker took no record")
+            relay = _relay_of(process.pid)
+            process.send_signal(signal.SIGSTOP)
+            wait_until(lambda: relay.status() == psutil.STATUS_ZOMBIE, "the relay did not end")
+            process.send_signal(signal.SIGCONT)
+            assert process.wait(LIMIT_S) == Exit.RELAY
+        with worker(settings):
+            around.idle.wait(LIMIT_S)
+        check_all_paid_once(around.engine, sent, instruction_ids(kafka_url))
+
+
 def test_an_interrupt_from_the_keyboard_drains_both(kafka_url: str, postgres_url: str, tmp_path: Path) -> None:
     """A terminal interrupts every process of its group: the relay leaves it to the worker to say when it is over."""
     settings = hub_settings(kafka_url, postgres_url, tmp_path)
