@@ -54,16 +54,17 @@ class IntakeWorld:
         codec = Codec(EmbeddedRegistry(), settings.max_record_bytes)
         processor = LaneProcessor(self.ledger, codec, metrics, settings.dead_letter_limit)
         relay = Relay(self.ledger, clients, clock, partial(show, metrics), print)
-        parts = clients, self.ledger, processor, relay, clock, metrics, Health(), "worker", self.batches.put, _never
-        self.intake = Intake(settings, self._cluster, *parts)
+        self.left: list[tuple[Exit, str]] = []
+        parts = clients, self.ledger, processor, relay, clock, metrics, Health(), "worker"
+        self.intake = Intake(settings, self._cluster, *parts, self.batches.put, self._leave)
         self._departments = Departments(self._cluster.options, codec, LANES)
         self._threads = [threading.Thread(target=run, daemon=True) for run in (relay.run, self.intake.run)]
         for thread in self._threads:
             thread.start()
 
-    def send(self, many: int, claim: str = make.CLAIM) -> None:
+    def send(self, many: int, claim: str = make.CLAIM, value: bytes | None = None) -> None:
         """Estimates of one claim, in lane `LANE`; they wait for their claim's notice and lead to nothing else."""
-        one = said(ESTIMATE, claim, make.LOSS_MS, make.estimate(claim=claim))
+        one = said(ESTIMATE, claim, make.LOSS_MS, value or make.estimate(claim=claim))
         self._departments.send(*[one] * many)
 
     def process_until(self, holds: Callable[[], bool], what: str) -> None:
@@ -82,8 +83,14 @@ class IntakeWorld:
         """How many estimates the ledger has."""
         return positions_in(self._engine).get((ESTIMATE, LANE), 0)
 
+    def _leave(self, code: Exit, reason: str) -> NoReturn:
+        """Instead of the process its thread ends."""
+        self.left.append((code, reason))
+        raise SystemExit
+
     def close(self) -> None:
         """Let the intake drain."""
+        assert self.left == []
         self.intake.stop()
         self.process_until(lambda: not any(thread.is_alive() for thread in self._threads), "the intake does not drain")
         self.ledger.close()
@@ -192,6 +199,30 @@ def test_a_lane_whose_owner_froze_inside_its_copy_is_taken_from_it(postgres_url:
             world.process_until(lambda: world.taken_in() == 1, "the lane stays with its frozen owner")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the intake's thread left
+def test_a_log_that_was_cut_off_behind_a_paused_partition_is_named(
+    world: IntakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker drops what it has no room for, the next records of a partition among it that waits for its lane: the
+    process leaves with 70, and says how to see what was lost."""
+    monkeypatch.setattr(intake, "_HOLD_RECORDS", 50)
+    monkeypatch.setattr(intake, "_GO_ON_RECORDS", 10)
+    world.send(1)
+    first = world.batches.get(timeout=LIMIT_S)
+    world.send(100)
+    wait_until(lambda: first.lane.paused == {ESTIMATE}, "a partition far ahead of its lane is not paused")
+    world.send(12, value=b"x" * 900_000)
+    world.intake.process(first)
+    world.process_until(lambda: world.left != [], "the intake does not leave")
+    world.intake._drain()  # its thread is gone: nobody else closes what it had open
+    ((code, reason),) = world.left
+    world.left.clear()
+
+    assert code is Exit.LOG_LOST
+    assert f"{ESTIMATE}/{LANE}: the log no longer holds our position" in reason
+    assert "claimhub positions ls" in reason
+
+
 def test_while_a_suspect_is_at_work_nothing_else_is(tmp_path: Path) -> None:
     """Or the process might end in another lane's batch, and the suspect be blamed. The lanes take turns meanwhile."""
     settings = Settings(data_dir=tmp_path, lanes=LANES)
@@ -237,7 +268,3 @@ def _after_deaths(settings: Settings) -> Iterator[None]:
         ledger.take(f"died-{number}", [LANE])
     ledger.close()
     yield
-
-
-def _never(code: Exit, reason: str) -> NoReturn:
-    raise AssertionError(f"the intake left ({code.name}): {reason}")
