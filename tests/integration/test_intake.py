@@ -172,6 +172,7 @@ def test_a_partition_paused_when_its_lane_was_lost_is_read_again(
     """Kafka's library keeps a pause over a new assignment: the lane's new object knows nothing of it."""
     monkeypatch.setattr(intake, "_STALE_RETAKE_S", 0.1)
     monkeypatch.setattr(intake, "_HOLD_RECORDS", 50)
+    monkeypatch.setattr(intake, "_GO_ON_RECORDS", 10)
     world.send(1)
     first = world.batches.get(timeout=LIMIT_S)
     world.send(200)

@@ -213,6 +213,14 @@ def test_rounding_is_half_away_from_zero(numerator: int, denominator: int) -> No
     assert round_half_away(exact) == sign * floor((2 * abs(exact) + 1) / 2)
 
 
+@pytest.mark.parametrize(("loss", "rate", "paid"), [(100, 1_450, 15), (100, 2_850, 29), (100, 5_750, 58)])
+def test_a_share_that_ends_in_half_a_minor_unit_is_exact(loss: int, rate: int, paid: int) -> None:
+    """As binary fractions these shares fall short of the half, and would be a minor unit less."""
+    terms = {"cover": "medical", "sum_insured": 10_000, "reimbursement_bp": rate}
+
+    assert settle(read_case({"covers": [terms], "losses": {"medical": loss}})).total_minor == paid
+
+
 AMOUNTS = st.integers(0, 10**10)
 RATES = st.integers(0, 10_000)
 
