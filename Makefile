@@ -11,7 +11,7 @@ ROUNDS ?= 20
 SEED ?= 1
 CELLS ?= 4
 
-.PHONY: help demo test check lint simulate bench crash clean
+.PHONY: help demo test check lint simulate planted bench crash clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -35,6 +35,9 @@ lint: .venv/.ready-dev
 
 simulate: .venv/.ready-dev ## play many seeds of the engine in memory, with faults (SEEDS=1000 SEED=1, the first)
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --first $(or $(SEED),1)
+
+planted: .venv/.ready-dev ## plant bugs in copies of the project, and see each caught by the test named for it (ARGS="token float")
+	$(BIN)/python -m tests.planted $(ARGS)
 
 bench: .venv/.ready-dev ## measure the hub against a plain program that writes the same rows
 	$(BIN)/claimhub bench
