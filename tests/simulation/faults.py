@@ -13,7 +13,8 @@ _FREEZES_S: Final = (0.5, 3.0, 7.0, 9.0, 16.0, FOR_GOOD_S)
 
 
 class Faults:
-    """Chooses what becomes of each call that leaves a process. `happened` counts by kind and call.
+    """Chooses what becomes of each call that leaves a process. `happened` counts by kind and call; a request of the
+    producer takes up to `delivery_s`.
 
     At most `_deaths` crashes and freezes and `_losses` lost calls strike, so that the world comes to rest.
     """
@@ -27,6 +28,7 @@ class Faults:
         self._crash, self._freeze = self._rate(random), self._rate(random)
         self._lose = {kind: self._rate(random) for kind in ("ledger", "broker", "delivery", "fatal", "full", "again")}
         self._latency_s = 0.0 if calm else random.choice((0.0, 0.001, 0.01, 0.3))
+        self.delivery_s = 0.05 if calm else random.choice((0.01, 0.05, 1.0))
 
     @staticmethod
     def _rate(random: Random) -> float:

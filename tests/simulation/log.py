@@ -10,6 +10,7 @@ from sinks.deliveries import Place
 from sinks.ledger.port import TopicIdentity
 from streams.cluster import ClusterUnavailable
 from tests.simulation.faults import RARELY, Faults
+from tests.simulation.ledger import MemoryTables
 from tests.simulation.scheduler import EPOCH_S, Killed, Process, Scheduler
 
 Headers = list[tuple[str, bytes | None]]
@@ -83,7 +84,7 @@ class Log:
         faults: Faults,
         topics: Iterable[str],
         lanes: int,
-        out_next: Mapping[tuple[int, str, int], int],
+        tables: MemoryTables,
     ) -> None:
         self.scheduler = scheduler
         self.faults = faults
@@ -94,7 +95,7 @@ class Log:
         }
         self.unordered: set[Place] = set()
         self.wrong: list[str] = []
-        self._out_next = out_next
+        self._tables = tables
         self._arrived: dict[tuple[int, int], int] = {}
         self.group = Group(scheduler, lanes)
 
@@ -106,11 +107,15 @@ class Log:
         records.append(record)
         return record
 
-    def publish(self, place: Place, key: bytes, value: bytes, headers: Headers, *, late: bool) -> Record:
-        """The broker takes an output of a lane. `late`: who sent it is dead, was frozen, or has given it up."""
+    def publish(
+        self, place: Place, key: bytes, value: bytes, headers: Headers, sender: Process, *, given_up: bool
+    ) -> Record:
+        """The broker takes an output of a lane. What comes late, from a process that is dead, was frozen, or holds the
+        lane no more, or from a producer it has `given_up`, can double what was sent after the log was read back."""
         said = dict(headers)
-        number = int(said["lane"] or b""), int(said["seq"] or b"")
-        known = self._out_next.get((number[0], *place))
+        number = lane, _ = int(said["lane"] or b""), int(said["seq"] or b"")
+        late = given_up or not sender.alive or sender.frozen_until > 0 or self._tables.lanes[lane].owner != sender.name
+        known = self._tables.out_next.get((lane, *place))
         if known is None:
             self.wrong.append(f"output {number} went to {place} before the ledger knew that place")
         elif self._arrived.get(number, -1) >= known and not late:
@@ -346,7 +351,7 @@ class SimulatedConsumer:
 
     def _idle(self, timeout_s: float) -> None:
         scheduler = self._log.scheduler
-        scheduler.pause(timeout_s + 0.3 * scheduler.random.random())
+        scheduler.pause(timeout_s + 0.6 * scheduler.random.random())
         if not self.process.alive:
             raise Killed
 
@@ -411,7 +416,7 @@ class SimulatedProducer:
         if not self._sending:
             self._sending = True
             slowly = self._fatal or not self.process.alive
-            wait_s = (_IN_FLIGHT_S if slowly else 0.05) * self._log.scheduler.random.random()
+            wait_s = (_IN_FLIGHT_S if slowly else self._log.faults.delivery_s) * self._log.scheduler.random.random()
             self._log.scheduler.later(wait_s, self._send)
 
     def _send(self) -> None:
@@ -442,8 +447,7 @@ class SimulatedProducer:
         waiting = self._waiting[place]
         for _ in range(min(most, len(waiting))):
             key, value, headers, report = waiting.popleft()
-            late = self._fatal or not self.process.alive or self.process.frozen_until > 0
-            record = self._log.publish(place, key, value, headers, late=late)
+            record = self._log.publish(place, key, value, headers, self.process, given_up=self._fatal)
             # Of a request the broker had already taken, the answer has no offset.
             known = self._log.scheduler.random.random() < 0.95
             self._reports.append((report, None, record if known else Record(place, -1001)))

@@ -32,14 +32,14 @@ class Process:
 
 
 class _Actor:
-    __slots__ = ("event", "greenlet", "name", "process", "wake_at")
+    __slots__ = ("event", "greenlet", "name", "process", "turn")
 
     def __init__(self, name: str, process: Process, run: Callable[[], None]) -> None:
         self.name = name
         self.process = process
         self.greenlet = greenlet(run)
-        self.wake_at = 0.0
         self.event: threading.Event | None = None
+        self.turn = 0  # the number of its entry in the queue that counts
 
 
 class Scheduler:
@@ -52,21 +52,25 @@ class Scheduler:
         self.finished = False
         self._limit_s = limit_s
         self._trace = trace
-        self._actors: list[_Actor] = []
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        # Who comes when: the time, and among those of one time chance.
+        self._queue: list[tuple[float, float, int, _Actor | Callable[[], None]]] = []
         self._count = 0
+        self._actors: dict[_Actor, None] = {}
+        self._waiting: list[_Actor] = []  # for an event
         self._dying: list[Process] = []
         self._current: _Actor
         self._hub: greenlet
 
     def spawn(self, process: Process, name: str, run: Callable[[], None]) -> None:
         """Add an actor; its exceptions end the run, except Killed."""
-        self._actors.append(_Actor(name, process, run))
+        actor = _Actor(name, process, run)
+        self._actors[actor] = None
+        self._enqueue(actor, self.now)
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
         """Let the world outside the processes do something after this long."""
         self._count += 1
-        heapq.heappush(self._timers, (self.now + seconds, self._count, act))
+        heapq.heappush(self._queue, (self.now + seconds, self.random.random(), self._count, act))
 
     def run(self) -> None:
         """Go on until `finished`. Raises Stuck, and whatever an actor raises."""
@@ -77,23 +81,24 @@ class Scheduler:
         finally:
             for actor in self._actors:
                 actor.process.alive = False
-            self._bury(self._actors)
+            self._bury(list(self._actors))
 
     def pause(self, seconds: float) -> None:
         """The current actor lets others go on, and comes back after this long at the earliest."""
         actor = self._current
-        actor.wake_at = self.now + seconds
+        self._enqueue(actor, self.now + seconds)
         self._hub.switch()
         self._current = actor
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """The current actor comes back once the event is set, or after this long; whether it is set."""
         actor = self._current
-        actor.wake_at = self.now + seconds
         actor.event = event
-        self._hub.switch()
-        self._current = actor
-        actor.event = None
+        self._waiting.append(actor)
+        self.pause(seconds)
+        if actor.event is not None:
+            actor.event = None
+            self._waiting.remove(actor)
         return event.is_set()
 
     def freeze(self, process: Process, seconds: float) -> None:
@@ -121,44 +126,43 @@ class Scheduler:
         if self._trace is not None:
             self.say(f"{self._current.process.name} {self._current.name}: {what}")
 
+    def _enqueue(self, actor: _Actor, at: float) -> None:
+        self._count = actor.turn = self._count + 1
+        heapq.heappush(self._queue, (at, self.random.random(), self._count, actor))
+
     def _step(self) -> None:
-        now = self.now
+        at, _, turn, next_ = heapq.heappop(self._queue)
+        if isinstance(next_, _Actor) and (next_.turn != turn or not next_.process.alive):
+            return
         self.steps += 1
+        self.now = max(self.now, at)
+        if self.now > self._limit_s:
+            raise Stuck(f"not at rest after {self._limit_s:.0f} simulated seconds")
         if self.steps > _MOST_STEPS:
-            raise Stuck(f"not at rest after {_MOST_STEPS} steps and {now:.0f} simulated seconds")
-        while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
-        ready = [
-            actor
-            for actor in self._actors
-            if (actor.wake_at <= now or (actor.event is not None and actor.event.is_set()))
-            and actor.process.frozen_until <= now
-            and actor.process.alive
-        ]
-        if ready:
-            actor = ready[int(self.random.random() * len(ready))] if len(ready) > 1 else ready[0]
-            self._current = actor
-            actor.greenlet.switch()
-            if actor.greenlet.dead:
-                self._actors.remove(actor)
-        elif not self._dying:
-            self._pass_time()
+            raise Stuck(f"not at rest after {_MOST_STEPS} steps and {self.now:.0f} simulated seconds")
+        if not isinstance(next_, _Actor):
+            next_()
+        elif next_.process.frozen_until > self.now:
+            self._enqueue(next_, next_.process.frozen_until)
+        else:
+            self._current = next_
+            next_.greenlet.switch()
+            if next_.greenlet.dead:
+                del self._actors[next_]
         while self._dying:
             process = self._dying.pop()
             self._bury([actor for actor in self._actors if actor.process is process])
-            self._actors = [actor for actor in self._actors if actor.process is not process]
-
-    def _pass_time(self) -> None:
-        earliest = self._timers[0][0] if self._timers else float("inf")
-        for actor in self._actors:
-            wake_at = self.now if actor.event is not None and actor.event.is_set() else actor.wake_at
-            earliest = min(earliest, max(wake_at, actor.process.frozen_until))
-        self.now = earliest
-        if earliest > self._limit_s:
-            raise Stuck(f"not at rest after {self._limit_s:.0f} simulated seconds")
+        for actor in self._waiting:
+            if actor.event is not None and actor.event.is_set():
+                actor.event = None
+                self._enqueue(actor, self.now)
+        self._waiting = [actor for actor in self._waiting if actor.event is not None]
 
     def _bury(self, actors: list[_Actor]) -> None:
         for actor in actors:
             self._current = actor
+            del self._actors[actor]
+            if actor in self._waiting:
+                self._waiting.remove(actor)
             if actor.greenlet:  # begun, and not at its end
                 actor.greenlet.throw(Killed)

@@ -24,7 +24,6 @@ from tests.simulation.scheduler import EPOCH_S, Killed, Process, Scheduler
 from tests.simulation.workload import CODEC, KILLER
 
 _LATE_S: Final = 3.0
-_FOREVER_S: Final = 1e9
 
 METRICS: Final = Metrics()  # of all workers: nobody looks, and a registry is slow to make
 
@@ -49,7 +48,7 @@ class ProcessClock:
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         self._check()
-        is_set = self._scheduler.wait(event, timeout_s + (0.2 * self._scheduler.random.random() if timeout_s else 0.0))
+        is_set = self._scheduler.wait(event, timeout_s + (0.5 * self._scheduler.random.random() if timeout_s else 0.0))
         self._check()
         return is_set
 
@@ -120,7 +119,7 @@ class Worker(Process):
         clients = SimulatedClients(log, self)
         relay = Relay(ledger, clients, clock, partial(show, METRICS), lambda reason: self._leave(Exit.RELAY, reason))
         self._batches: deque[Batch] = deque()
-        self._come = threading.Event()
+        self._free = settings.commits_in_flight
         self.intake = Intake(
             settings,
             SimulatedCluster(log, self),
@@ -137,8 +136,6 @@ class Worker(Process):
         )
         scheduler.spawn(self, "relay", relay.run)
         scheduler.spawn(self, "intake", self._consume)
-        for number in range(settings.commits_in_flight):
-            scheduler.spawn(self, f"commit {number}", self._commit)
 
     def _consume(self) -> None:
         self.intake.run()
@@ -146,18 +143,18 @@ class Worker(Process):
 
     def _dispatch(self, batch: Batch) -> None:
         self._batches.append(batch)
-        self._come.set()
+        if self._free:
+            self._free -= 1
+            self._scheduler.spawn(self, "commit", self._commit)
 
     def _commit(self) -> None:
-        while True:
-            while not self._batches:
-                self._come.clear()
-                self._scheduler.wait(self._come, _FOREVER_S)
+        while self._batches:
             batch = self._batches.popleft()
             try:
                 self.intake.process(batch)
             except Exception as error:
                 self._leave(Exit.AGENT, f"a batch of lane {batch.lane.no} failed: {error!r}")
+        self._free += 1
 
     def _die(self) -> NoReturn:
         self._scheduler.kill(self)

@@ -26,7 +26,7 @@ class World:
         self.scheduler = Scheduler(random, _LIMIT_S, trace)
         self.faults = Faults(self.scheduler, calm=calm)
         self.database = MemoryTables()
-        self.log = Log(self.scheduler, self.faults, TOPICS, LANES, self.database.out_next)
+        self.log = Log(self.scheduler, self.faults, TOPICS, LANES, self.database)
         self.phases = workload(number)
         self._calm = calm
         self._random = random
