@@ -240,11 +240,11 @@ def _is_there(process: psutil.Process) -> bool:
     return False
 
 
-def wait_for(holds: Callable[[], bool], limit_s: float) -> bool:
+def wait_for(holds: Callable[[], bool], limit_s: float, look_s: float = LOOK_S / 2) -> bool:
     """Whether it came to hold in time."""
     end = time.monotonic() + limit_s
     while not holds():
         if time.monotonic() > end:
             return False
-        time.sleep(LOOK_S / 2)
+        time.sleep(look_s)
     return True
