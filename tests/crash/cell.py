@@ -21,13 +21,13 @@ from streams.stack.kafka import Kafka
 from streams.stack.postgres import Postgres
 from streams.stack.process import kept_port
 from tests.crash import finance
-from tests.crash.checks import Found, check, plan_in_log
+from tests.crash.checks import Found, check, needless_repeats, plan_in_log
 from tests.crash.crew import Crew, wait_for
 from tests.crash.faults import Freeze, Strike, strikes
 from tests.crash.finance import Finance
 from tests.crash.log import Log
 from tests.crash.proxy import Proxy
-from tests.crash.reference import Reference
+from tests.crash.reference import Logged, Reference
 from tests.crash.sender import Sender
 from tests.crash.torment import Torment
 from tests.crash.workload import LANES, Workload, workload
@@ -159,6 +159,7 @@ class Epoch:
 
     def round(self, seed: int) -> Report:
         """One round: the same for the same seed, as far as its plan goes."""
+        self._new: list[Logged] = []
         began, plan, faults = time.monotonic(), workload(seed), strikes(seed)
         repeats = self.finance.repeats
         torment = Torment(self.crew, self._kafka, self._postgres, self._proxy, self._database)
@@ -174,9 +175,8 @@ class Epoch:
             else:
                 lost, double, hash_equal = found.lost, found.double_effect, found.hash_equal
                 problems += found.problems
-        repeats = self.finance.repeats - repeats
-        if repeats and not any(isinstance(it.fault, Freeze) for it in faults):
-            problems.append(f"{repeats} repeats on the topic, and no process was frozen")
+        if not any(isinstance(it.fault, Freeze) for it in faults):
+            problems += needless_repeats(self._new)
         problems += self.crew.problems
         self.crew.problems.clear()
         report = Report(
@@ -188,7 +188,7 @@ class Epoch:
             events_in=len(plan.records),
             lost=lost,
             double_effect=double,
-            repeats_on_topic=repeats,
+            repeats_on_topic=self.finance.repeats - repeats,
             ledger_hash_equal=hash_equal,
             problems=tuple(problems),
             seconds=round(time.monotonic() - began, 1),
@@ -238,7 +238,7 @@ class Epoch:
 
     def _compare(self, plan: Workload) -> Found:
         """Apply the round to the undisturbed run, step by step, and compare."""
-        self.log.read(self._ends)
+        self._new = self.log.read(self._ends)
         self.finance.read({number: end for (topic, number), end in self._ends.items() if topic == finance.TOPIC})
         by_number = plan_in_log(plan.records, self.log.records)
         for step in range(max(map(len, plan.stories))):

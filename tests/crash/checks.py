@@ -57,6 +57,31 @@ def plan_in_log(told: Sequence[Told], log: Sequence[Logged]) -> dict[int, Logged
     return dict(found)
 
 
+def needless_repeats(log: Sequence[Logged]) -> list[str]:
+    """Outputs that stand in the log twice though all before them were there already when they first were.
+
+    Behind a gap the relay sends everything again, in order. Without one it must not: reading back had shown them.
+    """
+    first: dict[tuple[int, int], int] = {}
+    repeated: dict[tuple[int, int], Logged] = {}
+    for it in log:
+        headers = dict(it.headers)
+        if it.topic in OUTBOUND and MARK not in headers:
+            number = int(headers["lane"] or b""), int(headers["seq"] or b"")
+            if number in first:
+                repeated[number] = it
+            else:
+                first[number] = it.timestamp_ms
+    latest: dict[int, int] = defaultdict(int)
+    needless = []
+    for number in sorted(first):
+        if number in repeated and latest[number[0]] <= first[number]:
+            it = repeated[number]
+            needless.append(f"{it.topic}/{it.partition}/{it.offset} repeats outbox {number}, and nobody was frozen")
+        latest[number[0]] = max(latest[number[0]], first[number])
+    return needless[:MOST]
+
+
 def _without_end(engine: Engine, log: Sequence[Logged]) -> Iterator[str]:
     """Records the ledger has neither applied nor parked nor buried; that none has two ends is for `verify`."""
     ends = union_all(*(select(t.c.topic, t.c.partition, t.c.offset) for t in (journal, parked, dead_letters)))

@@ -38,9 +38,17 @@ class Freeze(Struct, frozen=True):
 
 
 class BrokerDies(Struct, frozen=True):
-    """Kafka is killed, kill -9, and started again."""
+    """Kafka is killed, kill -9, and started again; a worker may be killed while it is away."""
 
     down_s: float
+    whom: Whom | None
+
+
+class BrokerFreezes(Struct, frozen=True):
+    """Kafka is stopped for some seconds; a worker may be killed meanwhile."""
+
+    seconds: float
+    whom: Whom | None
 
 
 class DatabaseDies(Struct, frozen=True):
@@ -87,7 +95,19 @@ class SlowDatabase(Struct, frozen=True):
     seconds: float
 
 
-Fault = Die | Freeze | BrokerDies | DatabaseDies | BothDie | CutCommit | LinkStalls | ComeAndGo | Refuse | SlowDatabase
+Fault = (
+    Die
+    | Freeze
+    | BrokerDies
+    | BrokerFreezes
+    | DatabaseDies
+    | BothDie
+    | CutCommit
+    | LinkStalls
+    | ComeAndGo
+    | Refuse
+    | SlowDatabase
+)
 
 
 class Strike(Struct, frozen=True):
@@ -139,7 +159,8 @@ def _matrix() -> Sequence[Callable[[Draw], Fault]]:
         rows += [_refuse(sqlstate, at_commit=True), _refuse(sqlstate, at_commit=False)]
     for _ in range(2):
         rows += [
-            lambda draw: BrokerDies(round(draw.uniform(0, 3), 1)),
+            lambda draw: BrokerDies(round(draw.uniform(0, 3), 1), draw.choice((None, *_WHOM))),
+            lambda draw: BrokerFreezes(round(draw.uniform(1, 9), 1), draw.choice((None, *_WHOM))),
             lambda draw: DatabaseDies(round(draw.uniform(0, 3), 1)),
             lambda draw: BothDie(round(draw.uniform(0, 2), 1)),
             lambda draw: ComeAndGo(),

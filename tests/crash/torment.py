@@ -11,10 +11,11 @@ import psycopg
 
 from streams.stack.kafka import Kafka
 from streams.stack.postgres import Postgres
-from tests.crash.crew import Crew, Worker, wait_for
+from tests.crash.crew import Crew, Whom, Worker, wait_for
 from tests.crash.faults import (
     BothDie,
     BrokerDies,
+    BrokerFreezes,
     ComeAndGo,
     CutCommit,
     DatabaseDies,
@@ -69,7 +70,12 @@ class Torment:
             case Freeze():
                 return self._freeze(fault)
             case BrokerDies():
-                self._crash(fault.down_s, broker=True, database=False)
+                self._crash(fault.down_s, broker=True, database=False, whom=fault.whom)
+            case BrokerFreezes():
+                self._kafka.kill(signal.SIGSTOP)
+                self._kill(fault.whom)
+                time.sleep(fault.seconds)
+                self._kafka.kill(signal.SIGCONT)
             case DatabaseDies():
                 self._crash(fault.down_s, broker=False, database=True)
             case BothDie():
@@ -119,8 +125,7 @@ class Torment:
             if self._draw.random() < 0.5:
                 self._crew.want(len(self._crew.at_work) + 1)
             else:
-                self.kills += 1
-                self._some_worker().kill()
+                self._kill("both")
         else:
             self._some_worker().orders.arm(armed)
             if needs == "giving":
@@ -137,9 +142,15 @@ class Torment:
             frozen.thaw()
         return True
 
-    def _crash(self, down_s: float, *, broker: bool, database: bool) -> None:
+    def _kill(self, whom: Whom | None) -> None:
+        if whom is not None:
+            self.kills += 1
+            self._some_worker().kill(whom)
+
+    def _crash(self, down_s: float, *, broker: bool, database: bool, whom: Whom | None = None) -> None:
         if broker:
             self._kafka.kill()
+            self._kill(whom)
         if database:
             self._postgres.stop("immediate")
         self.kills += broker + database
