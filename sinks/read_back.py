@@ -1,7 +1,7 @@
 """Reads from the log what a lane's earlier owners have published: the one witness after a crash."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
@@ -54,11 +54,21 @@ class LogReader:
 
         Raises LogUnreadable when nothing comes for 5 s.
         """
+        mine, found = b"%d" % lane, set[int]()
+        for message in self.records(ranges):
+            headers = dict(message.headers() or ())
+            if headers.get("lane") == mine and (seq := headers.get("seq")):
+                found.add(int(seq))
+        return found
+
+    def records(self, ranges: Mapping[Place, tuple[int, int]]) -> Iterator[Message]:
+        """The records in [start, end) of each place, in the order of each place's log.
+
+        Raises LogUnreadable when nothing comes for 5 s.
+        """
         todo = {place for place, (start, end) in ranges.items() if start < end}
-        found: set[int] = set()
         if not todo:
-            return found
-        mine = b"%d" % lane
+            return
         self._consumer.assign([TopicPartition(*place, ranges[place][0]) for place in todo])
         try:
             heard = self._clock.monotonic()
@@ -68,16 +78,13 @@ class LogReader:
                     place = message.topic() or "", message.partition() or 0
                     end, offset, at_end = ranges[place][1], message.offset() or 0, _at_end(message)
                     if not at_end and offset < end:
-                        headers = dict(message.headers() or ())
-                        if headers.get("lane") == mine and (seq := headers.get("seq")):
-                            found.add(int(seq))
+                        yield message
                     if at_end or offset + 1 >= end:
                         todo.discard(place)
                 if self._clock.monotonic() - heard > STANDSTILL_S:
                     raise LogUnreadable(f"no answer for {STANDSTILL_S:.0f} s from {sorted(todo)}")
         finally:
             self._consumer.unassign()
-        return found
 
     def close(self) -> None:
         """Let go of the connections."""

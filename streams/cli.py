@@ -117,12 +117,15 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command()
-def verify(as_json: Json = False) -> None:
+def verify(
+    topics: Annotated[bool, typer.Option("--topics", help="Also compare the outbox with what Kafka holds.")] = False,
+    as_json: Json = False,
+) -> None:
     """Check the ledger's promises; exit 1 with the offending rows when one is broken."""
     from streams.commands import verify as promises
     from streams.settings import load_settings
 
-    found = promises.read_verification(load_settings())
+    found = promises.read_verification(load_settings(), topics=topics)
     _print(found, promises.show_verification, as_json)
     if not found.ok:
         raise typer.Exit(FAILED)

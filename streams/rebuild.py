@@ -55,7 +55,10 @@ class Rebuild:
             yield from self._parked(number, parked)
 
     def _applied(self, number: int, rows: Iterator[Taken], outbox: "_Outbox") -> Iterator[Difference]:
-        lane = self._lanes[number]
+        lane = self._lanes.get(number)
+        if lane is None:
+            yield _without_lane(next(rows))
+            return
         replay = LaneReplay(self._codec, lane.state, self._fresh)
         while batch := list(islice(rows, self._batch_records)):
             seq, entry = lane.state.seq, lane.state.entry
@@ -69,7 +72,10 @@ class Rebuild:
         lane.state.forget_oldest(0)
 
     def _parked(self, number: int, rows: Iterator[ParkedRow]) -> Iterator[Difference]:
-        lane = self._lanes[number]
+        lane = self._lanes.get(number)
+        if lane is None:
+            yield _without_lane(next(rows))
+            return
         replay = LaneReplay(self._codec, lane.state, self._fresh)
         for batch in _whole_subjects(rows, self._batch_records):
             for row, again in zip(batch, replay.wait(batch)[1], strict=True):
@@ -109,6 +115,10 @@ class _Outbox:
 def _without_record(row: OutboxRow) -> Difference:
     was = f"outbox {row.lane}/{row.seq} [{row.rule}]"
     return Difference(row.subject, row.cause, f"output {row.topic}", was, "the record is in no table")
+
+
+def _without_lane(row: Ended) -> Difference:
+    return Difference(row.subject, ref_of(row), "lane", str(row.lane), "there is no such lane")
 
 
 def _first(difference: Difference | None) -> Iterable[Difference]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from heapq import merge
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, select, true, union
@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, select, t
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow
 from sinks.ledger.streaming import stream
 from sinks.ledger.tables import dead_letters, journal, outbox, parked, row_columns
+
+_PAGE: Final = 100  # rows that may hold a megabyte each
 
 
 class Part(Struct, frozen=True):
@@ -29,8 +31,8 @@ def taken(connection: Connection, part: Part | None = None) -> Iterator[JournalR
     """Every record that was applied or became a dead letter: lane by lane in `entry` order; of a part subject by
     subject, and whole from each subject's first record on."""
     by = _by_lane if part is None else _by_subject
-    applied = (JournalRow(*row) for row in stream(connection, _rows(journal, "entry", part)))
-    buried = (DeadRow(*row) for row in stream(connection, _rows(dead_letters, "entry", part)))
+    applied = (JournalRow(*row) for row in stream(connection, _rows(journal, "entry", part), _PAGE))
+    buried = (DeadRow(*row) for row in stream(connection, _rows(dead_letters, "entry", part), _PAGE))
     return merge(applied, buried, key=by)
 
 
@@ -38,7 +40,7 @@ def waiting(connection: Connection, part: Part | None = None) -> Iterator[Parked
     """Every parked record: by lane and subject, in `entry` order."""
     query = select(*row_columns(parked)).where(_concerned(parked, part))
     c = parked.c
-    return (ParkedRow(*row) for row in stream(connection, query.order_by(c.lane, c.subject, c.entry)))
+    return (ParkedRow(*row) for row in stream(connection, query.order_by(c.lane, c.subject, c.entry), _PAGE))
 
 
 def sent(connection: Connection, part: Part | None = None) -> Iterator[OutboxRow]:
@@ -47,7 +49,7 @@ def sent(connection: Connection, part: Part | None = None) -> Iterator[OutboxRow
     query = _rows(outbox, "seq", part)
     if part is not None:
         query = query.where(_within(outbox, part))
-    return (OutboxRow(*row) for row in stream(connection, query))
+    return (OutboxRow(*row) for row in stream(connection, query, _PAGE))
 
 
 def _by_lane(row: JournalRow | DeadRow) -> tuple[int, int]:

@@ -16,6 +16,6 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def stream(connection: Connection, query: Select[Any]) -> Iterator[Any]:
-    """The query's rows, a thousand at a time from the server; other queries may run on the connection meanwhile."""
-    return iter(connection.execute(query, execution_options={"stream_results": True, "yield_per": 1000}))
+def stream(connection: Connection, query: Select[Any], page: int = 1000) -> Iterator[Any]:
+    """The query's rows, a page at a time from the server; other queries may run on the connection meanwhile."""
+    return iter(connection.execute(query, execution_options={"stream_results": True, "yield_per": page}))

@@ -5,7 +5,7 @@ A check yields one line for each row that breaks it: places, numbers and ids, ne
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby, islice
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 
 import msgspec
 from sqlalchemy import Connection, Engine, and_, func, or_, select, union_all
@@ -34,6 +34,8 @@ from sinks.ledger.tables import (
     relay,
     topics,
 )
+
+P = ParamSpec("P")
 
 MOST_ROWS: Final = 20
 STAGES: Final = frozenset(
@@ -90,14 +92,15 @@ class Verification(msgspec.Struct, frozen=True):
 def verify(engine: Engine) -> Verification:
     """Check a migrated ledger, in use or not."""
     with snapshot(engine) as connection:
-        checks = tuple(_run(connection, name, check) for name, check in CHECKS.items())
+        checks = tuple(run(name, check, connection) for name, check in CHECKS.items())
         losses = _accepted_losses(connection)
         holes = _holes(connection, losses)
         return Verification(all(check.ok for check in checks), business_hash(connection), checks, holes, losses)
 
 
-def _run(connection: Connection, name: str, check: Callable[[Connection], Iterable[str]]) -> Check:
-    rows = list(islice(check(connection), MOST_ROWS + 1))
+def run(name: str, check: Callable[P, Iterable[str]], *given: P.args, **more: P.kwargs) -> Check:
+    """Make one check: its docstring is the promise, what it yields breaks that."""
+    rows = list(islice(check(*given, **more), MOST_ROWS + 1))
     if len(rows) > MOST_ROWS:
         rows[MOST_ROWS] = "and more"
     return Check(name, " ".join((check.__doc__ or "").split()), not rows, tuple(rows))

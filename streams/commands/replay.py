@@ -94,7 +94,8 @@ def show_rebuilt(replayed: Replayed) -> None:
     elif not replayed.equal:
         show.line("DIFFERENT  the hashes, and no row: this is a fault of the hash")
     else:
-        show.line(f"equal: {replayed.into} is the same ledger")
+        tables = "journal, parked records, dead letters, claims, policies, payments, outbox with numbers and headers"
+        show.line(f"equal: {tables}; rebuilt in {replayed.into}")
 
 
 def read_window(settings: Settings, since: str | None, until: str | None, claim: str | None) -> Window:

@@ -17,6 +17,8 @@ from msgspec import to_builtins
 
 from schemas.partitioner import partition_for
 from schemas.topics import TOPICS
+from sinks.topic_check import OnTopics
+from streams.commands.verify import OfLedgerAndTopics, show_verification
 from tests import claims as make
 from tests.e2e.conftest import Broker, Claimhub
 from tests.e2e.filled_ledger import POISON, FilledLedger
@@ -192,6 +194,22 @@ def test_verify_ends_with_1_and_the_rows_when_a_promise_is_broken(claimhub: Clai
 
     assert ran.code == 1
     assert "BROKEN" in ran.out and make.CLAIM in ran.out
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_verify_of_topics_needs_a_kafka_that_remembers(claimhub: Claimhub) -> None:
+    """The embedded broker forgets what it had."""
+    embedded = claimhub("verify", "--topics")
+
+    assert (embedded.code, embedded.out) == (2, "")
+    assert "--topics needs a real Kafka" in embedded.err
+
+
+def test_verify_shows_what_it_counted_on_the_topics(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the checks, and only when the topics were asked for."""
+    show_verification(OfLedgerAndTopics(True, "hash", (), {}, topics=OnTopics(records=3, repeats=1)))
+
+    assert "3 records, 1 repeats, 0 others" in capsys.readouterr().out
 
 
 # -- acting

@@ -69,9 +69,11 @@ def test_the_rebuilt_ledger_is_the_same_in_any_batch_size(claimhub: Claimhub, tm
     assert rebuilt.ok
 
 
-@pytest.mark.usefixtures("told")
-def test_all_tables_are_rebuilt_row_by_row(claimhub: Claimhub, tmp_path: Path) -> None:
+def test_all_tables_are_rebuilt_row_by_row(told: FilledLedger, claimhub: Claimhub, tmp_path: Path) -> None:
     """Journal, parked records, dead letters and outbox too, with all their columns; only tokens and owners differ."""
+    told.take(make.estimate(claim="CLM-2026-000005"))
+    alter(tmp_path, f"INSERT INTO accepted_losses VALUES ('{NOTICE}', 1, 0, 50, 60, 0, 'operator-01', 'retention')")
+
     claimhub("replay", "--from-journal", "--into", "sqlite:///new.db")
 
     with sqlite3.connect(tmp_path / ".claimhub/ledger.db") as database:
@@ -87,7 +89,7 @@ def test_all_tables_are_rebuilt_row_by_row(claimhub: Claimhub, tmp_path: Path) -
             "positions",
             "topics",
         )
-        for table in (*tables, "relay", "relay_next"):
+        for table in (*tables, "relay", "relay_next", "accepted_losses"):
             assert database.execute(f"SELECT * FROM {table} EXCEPT SELECT * FROM new.{table}").fetchall() == [], table
             assert database.execute(f"SELECT * FROM new.{table} EXCEPT SELECT * FROM {table}").fetchall() == [], table
         seqs = [database.execute(f"SELECT lane, seq, entry FROM {name}lanes").fetchall() for name in ("", "new.")]
@@ -128,6 +130,8 @@ def test_an_empty_postgres_database_is_rebuilt_into_and_a_second_time_refused(
         (f"DELETE FROM outbox WHERE topic = '{INSTRUCTION}'", f"{INVOICE}/1/0/0", "output 1 customer.notice.v1 seq"),
         ("UPDATE dead_letters SET code = 'bad-key' WHERE code = 'not-framed'", "repair.estimate.v1/1/0/1", "code"),
         ("DELETE FROM dead_letters WHERE code = 'wrong-currency'", f"{NOTICE}/1/0/2", "output hub.dead-letter.v1"),
+        (f"UPDATE journal SET lane = 7 WHERE topic = '{INVOICE}'", f"{INVOICE}/1/0/0", f"output {INSTRUCTION}"),
+        ("UPDATE journal SET lane = -1 WHERE topic = 'hub.wake.v1'", "hub.wake.v1/1/0/0", "lane"),
         ("UPDATE parked SET reason = 'other'", "repair.estimate.v1/1/0/2", "reason"),
         (
             f"UPDATE claims SET state = json_set(state, '$.notice.reporter_name', 'x') WHERE claim = '{make.CLAIM}'",

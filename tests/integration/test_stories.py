@@ -7,8 +7,10 @@ from typing import NoReturn
 from rich.console import Console
 
 from sinks.ledger.migrate import migrate
+from sinks.topic_check import OnTopics
 from streams.cluster import EmbeddedCluster, KafkaCluster
 from streams.commands.replay import rebuild_ledger
+from streams.commands.verify import OfLedgerAndTopics, read_verification
 from streams.demo.play import play_in_hub
 from streams.demo.screen import PlainLines
 from streams.exits import Exit
@@ -21,12 +23,13 @@ async def test_the_stories_end_alike_on_kafka_and_postgres_and_on_the_embedded_p
     kafka_url: str, postgres_server: str, postgres_url: str, tmp_path: Path
 ) -> None:
     """Two claims are paid once each, the third waits for an estimate; both ledgers keep every promise and have the
-    same hash, and the instructions' topic holds exactly what the ledger says. Replayed in batches of any size, into
-    either database, they come to that hash."""
+    same hash, the instructions' topic holds exactly what the ledger says, and all topics what the outbox says. Replayed
+    in batches of any size, into either database, both ledgers come to that hash."""
     with fresh_topics(kafka_url):
         real = hub_settings(kafka_url, postgres_url, tmp_path)
         report = await play_in_hub(real, KafkaCluster(real.kafka_client()), _nowhere(), _leave)
         instructions = instruction_ids(kafka_url)
+        topics = read_verification(real, topics=True)
     small = Settings(data_dir=tmp_path, http_port=0)
     migrate(small.ledger_url)
     embedded = await play_in_hub(small, EmbeddedCluster(), _nowhere(), _leave)
@@ -42,6 +45,8 @@ async def test_the_stories_end_alike_on_kafka_and_postgres_and_on_the_embedded_p
     assert [(record.subject, record.until) for record in report.parked] == [("C26-0021", ["repair.estimate.v1"])]
     assert [check for check in report.verify.checks if not check.ok] == []
     assert report == embedded
+    assert topics.ok
+    assert isinstance(topics, OfLedgerAndTopics) and topics.topics == OnTopics(topics.topics.records)
     for batch_size in (1, 7, 500):
         file = f"sqlite:///{tmp_path}/replayed-{batch_size}.db"
         with empty_database(postgres_server) as database:

@@ -1,7 +1,7 @@
 """A replay comes to what was written, whatever the batch size; what was altered or is decided otherwise is named."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -9,20 +9,25 @@ from hypothesis import strategies as st
 from msgspec import json
 from msgspec.structs import replace
 
-from schemas.records import Record
+from schemas.codec import Codec
+from schemas.records import Document, Record
 from schemas.topics import INBOUND
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow
 from streams.decide import Decider, Effects, LaneState, Lookup
 from streams.differences import Difference, changes, first_difference
+from streams.flows import FLOWS, Flow
 from streams.lanes import KILLS
+from streams.outcomes import Park
 from streams.received import Parser, pack_headers
 from streams.replay import Again, LaneReplay, Taken
 from streams.rules.claim import Claim
+from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.policy_file import PolicyFile
 from streams.rules.product import Product, Terms
 from tests import claims as make
 from tests.lane import OneLane
 from tests.unit.rules.test_stories import BY_TWO_PEOPLE
+from tests.unit.test_decide import LateRegistry
 
 OTHER = "CLM-2026-000002"
 INSTRUCTION = "finance.payment-instruction.v1"
@@ -255,6 +260,52 @@ def test_a_parked_record_that_waits_for_something_else_is_named() -> None:
     (difference,) = Replayed(lane, 500).differences
 
     assert (difference.field, difference.was, difference.now) == ("reason", "waits for somebody", row.reason)
+
+
+def test_a_parked_record_that_the_engine_would_not_try_now_stands_as_recorded() -> None:
+    """The first of its claim does not wait for it, so its reason may be an older one."""
+    lane = lane_of(make.estimate(), make.document())
+    (place, row) = next((place, row) for place, row in lane.parked.items() if row.topic == "reporting.document.v1")
+    lane.parked[place] = row._replace(reason="waited for something before", until="reporting.loss-notice.v1")
+
+    assert Replayed(lane, 500).differences == []
+
+
+def test_a_parked_record_behind_one_that_could_go_on_is_tried_too() -> None:
+    """Once the first is gone, the next is the first."""
+    early = lane_of(make.policy(), make.estimate(), make.invoice())
+    later = lane_of(*FAST_TRACK[:2])
+    later.parked = {place: row._replace(until="reporting.loss-notice.v1") for place, row in early.parked.items()}
+
+    assert [difference.field for difference in Replayed(later, 500).differences] == ["end", "end"]
+
+
+def test_a_record_parked_for_its_schema_waits_for_an_operator_even_when_the_schema_is_known_now() -> None:
+    """Only a retry lets it go on."""
+    registry = LateRegistry()
+    lane = OneLane([make.policy()], Codec(registry, 1_000_000))
+    lane.take(make.estimate())
+    registry.knows = True
+
+    assert Replayed(lane, 500).differences == []
+    assert len(lane.parked) == 1
+
+
+def test_a_parked_record_whose_rule_looks_something_up_stands_as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was answered is kept for applied records only."""
+
+    def on_document(claim: Claim, document: Document, cause: Cause, seen: Lookups) -> Decision:
+        if seen.policies(make.POLICY, ""):
+            raise Park("the document waits for its notice", until=("reporting.loss-notice.v1",))
+        return Decision(claim, "intake.document", "no policy, no wait")
+
+    flow = Flow(Document, on_document, looks_up=lambda document: (make.POLICY, ""))
+    monkeypatch.setitem(cast(dict[str, Flow], FLOWS), "reporting.document.v1", flow)
+    lane = OneLane([make.policy()])
+    lane.take(make.document())
+
+    assert Replayed(lane, 500).differences == []
+    assert len(lane.parked) == 1
 
 
 def test_a_rule_that_is_another_now_is_seen_where_it_first_decides(monkeypatch: pytest.MonkeyPatch) -> None:
