@@ -215,7 +215,7 @@ async def run_until_signal(hub: Hub, on_started: Callable[[Hub], Any] = lambda h
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     await hub.start()
-    _tune_the_interpreter()
+    tune_the_interpreter()
     on_started(hub)
     await stopped.wait()
     log.info("draining")
@@ -223,7 +223,7 @@ async def run_until_signal(hub: Hub, on_started: Callable[[Hub], Any] = lambda h
     return Exit.OK
 
 
-def _tune_the_interpreter() -> None:
+def tune_the_interpreter() -> None:
     """Collect garbage rarely, and let a thread that waits for the interpreter's lock have it after a millisecond.
 
     A batch makes thousands of values that reference counting frees: looking for cycles among them took an eighth of a

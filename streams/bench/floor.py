@@ -8,22 +8,24 @@ import os
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from io import BytesIO
 from typing import Any, Final
 
-import fastavro
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
+from msgspec.structs import replace
 
 from connectors.registry import EmbeddedRegistry
-from schemas.codec import compiled
+from schemas import generated
 from schemas.topics import INBOUND, OUTBOUND, avro_schema
 from sinks.ledger.open import open_ledger
 from sinks.ledger.port import JournalRow, Lane, LaneCommit, Ledger, OutboxRow, PaymentRow, StateRow
+from streams.app import tune_the_interpreter
 from streams.bench.templates import CLAIM, Template, templates
 from streams.cluster import KafkaCluster
 from streams.received import Received, from_kafka
 
+FRAME_BYTES: Final = 5
+"""Before each body: a zero byte and the schema's id."""
 _BATCH: Final = 5000
 _COMMITS: Final = 3
 _pack = msgspec.msgpack.Encoder().encode
@@ -51,7 +53,7 @@ class Rows:
         registry = EmbeddedRegistry()
         self._templates = templates()
         self._writers = {
-            topic: (b"\0" + registry.id_of(topic).to_bytes(4, "big"), compiled(avro_schema(topic)))
+            topic: (b"\0" + registry.id_of(topic).to_bytes(4, "big"), generated.writer(avro_schema(topic)))
             for topic in OUTBOUND
         }
 
@@ -104,15 +106,13 @@ class Rows:
         no = lane.taken.lane
         for output in template.outputs:
             lane.seq += 1
-            frame, schema = self._writers[output.topic]
-            out = BytesIO()
-            out.write(frame)
-            fastavro.schemaless_writer(out, schema, {**output.fields, "claim": claim, "cause": ref})
+            frame, write = self._writers[output.topic]
+            value = frame + write(replace(output.record, claim=claim, cause=ref))
             headers = _pack([*output.headers, ("lane", b"%d" % no), ("seq", b"%d" % lane.seq)])
             outbox.append(
                 OutboxRow(
                     no, lane.seq, output.topic, no, claim, claim, ref, output.rule, output.reason, at_ms, headers,
-                    out.getvalue(),
+                    value,
                 )
             )  # fmt: skip
 
@@ -142,7 +142,8 @@ def run(kafka: str, ledger: Ledger) -> None:
         }
     )
     consumer.assign([TopicPartition(t, no, at) for no, lane in lanes.items() for t, at in lane.positions.items()])
-    readers = {topic: compiled(avro_schema(topic)) for topic in INBOUND}
+    readers = {topic: generated.reader(avro_schema(topic)) for topic in INBOUND}
+    tune_the_interpreter()
     pool, rows, room = ThreadPoolExecutor(_COMMITS), Rows(), threading.Event()
     while True:
         messages = consumer.consume(1000, 0.02) if sum(len(lane.records) for lane in lanes.values()) < 40_000 else []
@@ -150,9 +151,7 @@ def run(kafka: str, ledger: Ledger) -> None:
             if message.error() is not None:
                 raise SystemExit(f"floor: {message.error()}")
             record = from_kafka(message)
-            body = BytesIO(record.value or b"")
-            body.seek(5)
-            fields: Any = fastavro.schemaless_reader(body, readers[record.topic], None)
+            fields, _ = readers[record.topic](record.value or b"", FRAME_BYTES)
             lanes[message.partition() or 0].records.append((record, fields))
         idle = True
         for lane in lanes.values():

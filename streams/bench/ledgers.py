@@ -16,7 +16,6 @@ Places = Mapping[tuple[str, int], int]
 
 def log_ends(cluster: KafkaCluster, topics: Sequence[str], lanes: Iterable[int]) -> Places:
     """Where topics end now."""
-    cluster.identities(topics)  # the client learns who leads them, in case the broker has restarted
     return {place: end for place, (_, end) in cluster.bounds(topics, lanes).items()}
 
 

@@ -10,11 +10,12 @@ from typing import Any, Final
 import psutil
 
 from streams.bench.ledgers import BenchLedger
-from streams.bench.measure import BenchFailed, end, family, wait_for, wait_for_lanes
+from streams.bench.measure import BenchFailed, end, family, wait_for, wait_for_lanes, wait_until
 from streams.bench.progress import POLL_S, Progress, watching
 from streams.bench.sizes import Sizes
 from streams.bench.workload import STEPS
 from streams.bench.world import World, say
+from streams.cluster import ClusterUnavailable
 from streams.intake import GROUP_SETTINGS
 
 _APART_S: Final = 2
@@ -92,9 +93,19 @@ def _broker_restart(world: World, progress: Progress) -> tuple[list[float], list
     world.kafka.stop()
     world.kafka.start()
     away_s = time.monotonic() - began
+    wait_until(lambda: _knows_the_leaders(world), "the bench's own client goes on")
     progress.wait_for_calm(owners=1)
     say(f"broker restart: away {away_s:.1f} s, stall {progress.longest(began):.1f} s")
     return [away_s], [progress.longest(began)]
+
+
+def _knows_the_leaders(world: World) -> bool:
+    """Whether the bench's client can ask for offsets: after a restart of the broker it learns by being refused."""
+    try:
+        world.end()
+    except ClusterUnavailable:
+        return False
+    return True
 
 
 def _drain(world: World, sizes: Sizes) -> float:

@@ -1,11 +1,12 @@
 """What the hub writes for each step of a bench claim, found by letting it decide one; the floor fills these in."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec
+from schemas.records import Record
 from sinks.ledger.port import OutboxRow, PaymentRow
 from streams.bench.workload import STEPS, policies, record
 from streams.decide import Decider, LaneState, Lookup
@@ -19,10 +20,10 @@ _OWN_HEADERS: Final = ("lane", "seq")
 
 
 class OutputTemplate(msgspec.Struct, frozen=True):
-    """One record the hub sends at this step: its fields ready for Avro, and its headers but for lane and number."""
+    """One record the hub sends at this step, and its headers but for lane and number."""
 
     topic: str
-    fields: dict[str, Any]
+    record: Record
     headers: list[tuple[str, bytes | None]]
     rule: str
     reason: str
@@ -71,5 +72,4 @@ def templates() -> dict[tuple[str, int], Template]:
 
 def _output(codec: Codec, row: OutboxRow) -> OutputTemplate:
     headers = [(name, value) for name, value in unpack_headers(row.headers) if name not in _OWN_HEADERS]
-    fields = msgspec.to_builtins(codec.decode(row.topic, row.value, []), builtin_types=(bytes,))
-    return OutputTemplate(row.topic, fields, headers, row.rule, row.reason)
+    return OutputTemplate(row.topic, codec.decode(row.topic, row.value, []), headers, row.rule, row.reason)

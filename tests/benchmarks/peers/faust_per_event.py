@@ -11,16 +11,14 @@ import asyncio
 import os
 import sys
 import tempfile
-from io import BytesIO
 from typing import Any, cast
 
-import fastavro
 import faust
 
-from schemas.codec import compiled
+from schemas import generated
 from schemas.topics import INBOUND, avro_schema
 from sinks.ledger.open import open_ledger
-from streams.bench.floor import Rows, take_lanes
+from streams.bench.floor import FRAME_BYTES, Rows, take_lanes
 from streams.received import Received
 
 
@@ -38,16 +36,14 @@ def app(kafka: str, ledger_url: str, group: str) -> faust.App:
     ledger = open_ledger(ledger_url, None, f"faust-{os.getpid()}")
     lanes = take_lanes(kafka, ledger)
     rows = Rows()
-    readers = {topic: compiled(avro_schema(topic)) for topic in INBOUND}
+    readers = {topic: generated.reader(avro_schema(topic)) for topic in INBOUND}
 
     @made.agent(made.topic(*INBOUND, key_serializer="raw", value_serializer="raw"))
     async def take(stream: faust.StreamT[bytes]) -> None:
         async for event in stream.events():
             message = cast(Any, event).message
             headers = [(name, value) for name, value in message.headers]
-            body = BytesIO(message.value)
-            body.seek(5)
-            fields: Any = fastavro.schemaless_reader(body, readers[message.topic], None)
+            fields, _ = readers[message.topic](message.value, FRAME_BYTES)
             received = Received(
                 message.topic, message.offset, message.key, message.value, headers, int(message.timestamp * 1000)
             )
