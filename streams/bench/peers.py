@@ -59,9 +59,9 @@ def peers(world: World, sizes: Sizes) -> dict[str, Any]:
 
 def _faust(world: World, sizes: Sizes, start: Places, records: int) -> float:
     """Events per second of a Faust agent with a transaction for each event."""
-    with world.ledger(start) as ledger:
+    with world.ledger(start) as ledger, tempfile.TemporaryDirectory(prefix="claimhub-bench-") as folder:
         group = _Group(world, start)
-        words = ["-m", "tests.benchmarks.peers.faust_per_event", world.kafka.address, ledger.url, group.name]
+        words = ["-m", "tests.benchmarks.peers.faust_per_event", world.kafka.address, ledger.url, group.name, folder]
         with world.running([sys.executable, *words], _CHECKOUT) as process:
             wait_for([process], ledger, 1, published=False)
             began, already = time.monotonic(), ledger.taken()

@@ -1,6 +1,7 @@
 """The bench from start to end: services, the parts asked for, one JSON object, a table, a chart."""
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,7 @@ def measure(parts: Sequence[str] = (), sizes: Sizes = FULL) -> dict[str, Any]:
 
 def run_bench(parts: Sequence[str], *, as_json: bool, chart_file: Path | None) -> None:
     """Measure and print: a table, or the JSON object; the chart goes to its file."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # services and files go with the bench
     result = measure(parts)
     if chart_file is not None:
         chart_file.write_text(chart(result), encoding="utf-8")

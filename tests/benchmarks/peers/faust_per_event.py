@@ -1,6 +1,6 @@
 """A plain Faust agent: it takes each event by itself and writes the rows that the hub writes for it in one transaction.
 
-Run as a process of its own: `python -m tests.benchmarks.peers.faust_per_event KAFKA LEDGER GROUP`.
+Run as a process of its own: `python -m tests.benchmarks.peers.faust_per_event KAFKA LEDGER GROUP FOLDER`.
 
 Faust's own Kafka client brings the records, one agent reads them, and decoding, rows and statements are those of the
 floor. Settings are Faust's defaults but for these: positions stand in the ledger with the rows, so its offsets are
@@ -10,7 +10,6 @@ committed once a second only; the commit runs in a thread, so that the next reco
 import asyncio
 import os
 import sys
-import tempfile
 from typing import Any, cast
 
 import faust
@@ -22,7 +21,7 @@ from streams.bench.floor import FRAME_BYTES, Rows, take_lanes
 from streams.received import Received
 
 
-def app(kafka: str, ledger_url: str, group: str) -> faust.App:
+def app(kafka: str, ledger_url: str, group: str, folder: str) -> faust.App:
     """The agent, ready to be started."""
     made = faust.App(
         group,
@@ -31,7 +30,7 @@ def app(kafka: str, ledger_url: str, group: str) -> faust.App:
         topic_disable_leader=True,
         topic_allow_declare=False,
         broker_commit_interval=1.0,
-        datadir=tempfile.mkdtemp(prefix="faust-"),
+        datadir=folder,
     )
     ledger = open_ledger(ledger_url, None, f"faust-{os.getpid()}")
     lanes = take_lanes(kafka, ledger)
