@@ -362,6 +362,7 @@ class Relay:
         return self._clients.producer(
             {
                 "enable.idempotence": True,
+                "enable.gapless.guarantee": True,  # a refused record ends this producer before a later one overtakes it
                 "acks": "all",
                 "message.timeout.ms": 0,  # a record is never given up: the outbox would only send it again
                 "linger.ms": 2,

@@ -74,7 +74,6 @@ class Record:
 class Log:
     """The topics, `lanes` partitions each, and the consumer group. None in a partition is a control record.
 
-    `unordered` are the places a delivery to which has failed: the only ones where a later record may come first.
     `wrong` tells of outputs that should not have come: the ledger's `out_next` says what a reading back would show.
     """
 
@@ -93,7 +92,6 @@ class Log:
         self.partitions: dict[Place, list[Record | None]] = {
             (topic, partition): [] for topic in self.topics for partition in range(lanes)
         }
-        self.unordered: set[Place] = set()
         self.wrong: list[str] = []
         self._tables = tables
         self._arrived: dict[tuple[int, int], int] = {}
@@ -370,6 +368,7 @@ class SimulatedProducer:
         self._log = log
         self._waiting: dict[Place, deque[tuple[bytes, bytes, Headers, Report]]] = {}
         self._reports: deque[tuple[Report, KafkaError | None, Record]] = deque()
+        self._gapless = options.get("enable.gapless.guarantee", False)
         self._sending = False
         self._fatal = False
 
@@ -407,7 +406,7 @@ class SimulatedProducer:
         return count
 
     def _check_fatal(self) -> None:
-        if not self._fatal and self._waiting and self._log.faults.loses("fatal", "producer"):
+        if not self._fatal and any(self._waiting.values()) and self._log.faults.loses("fatal", "producer"):
             self._fatal = True
         if self._fatal:
             raise KafkaException(KafkaError(KafkaError._FATAL, "out of sequence", fatal=True))
@@ -453,12 +452,16 @@ class SimulatedProducer:
             self._reports.append((report, None, record if known else Record(place, -1001)))
 
     def _refuse(self, place: Place) -> None:
-        """The broker refuses the request with all that waits for this partition."""
-        self._log.unordered.add(place)
+        """The broker refuses a request. What follows it in its partition goes out, unless the producer must leave no
+        gap: then nothing more does, and it is of no more use."""
         error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
         waiting = self._waiting[place]
-        self._reports.extend((report, error, Record(place, None)) for *_, report in waiting)
-        waiting.clear()
+        *_, report = waiting.popleft()
+        if self._gapless:
+            self._fatal = True
+            waiting.clear()
+        else:
+            self._reports.append((report, error, Record(place, None)))
 
     def _call(self, what: str, weight: float = 1.0) -> None:
         self._log.faults.strike(self.process, f"producer.{what}", weight)
