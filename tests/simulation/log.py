@@ -171,8 +171,9 @@ class Group:
         return self._rebalancing and not self._rejoined[consumer] and self._told_at[consumer] <= self._scheduler.now
 
     def rejoin(self, consumer: "SimulatedConsumer") -> None:
-        """The member has given back its lanes."""
+        """The member has given back its lanes, those it was not told of yet included."""
         if consumer in self._rejoined:
+            self._assigned.pop(consumer, None)
             self._rejoined[consumer] = True
             self._complete()
 
