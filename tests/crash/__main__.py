@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -26,11 +27,12 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     folder, began = Path(tempfile.mkdtemp(prefix="crash-")), time.monotonic()
     reports = []
-    for report in play(folder, options.rounds, options.seed, options.cells):
-        reports.append(report)
-        print(in_words(report), file=sys.stderr)
+    with suppress(KeyboardInterrupt):  # what was played counts
+        for report in play(folder, options.rounds, options.seed, options.cells):
+            reports.append(report)
+            print(in_words(report), file=sys.stderr)
     if len(reports) < options.rounds:
-        print(f"{options.rounds - len(reports)} rounds were not played: a cell ended", file=sys.stderr)
+        print(f"{options.rounds - len(reports)} rounds were not played", file=sys.stderr)
     missed = Counter(name for report in reports for name in report.missed)
     print(f"faults that found no moment: {sum(missed.values())}", *missed, sep="\n  ", file=sys.stderr)
     print(msgspec.json.encode(summary(reports, time.monotonic() - began)).decode())

@@ -35,7 +35,7 @@ from tests.services import FAST_KAFKA, empty_database, started
 
 ROUNDS_AN_EPOCH: Final = 10
 """How many rounds share topics and ledger: all of it is compared after each."""
-IDLE_S: Final = 60.0
+IDLE_S: Final = 120.0
 LOOK_S: Final = 0.2
 # Many brokers on few cores, each for a few minutes: what the best code takes to make is not earned back.
 QUICK_JAVA: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
