@@ -73,7 +73,8 @@ def end(process: psutil.Popen) -> float:
         try:
             process.wait(_STOP_S)
         except psutil.TimeoutExpired:
-            process.kill()
+            for member in family(process):  # a frozen one does not hear that the first is gone
+                member.kill()
             process.wait(_STOP_S)
     return time.monotonic() - asked
 
