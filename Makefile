@@ -22,7 +22,7 @@ demo: .venv/.ready ## play three claims through the hub, here and now, without a
 	@$(BIN)/claimhub demo
 
 test: .venv/.ready-dev ## run the tests on a real Kafka and PostgreSQL, started by the tests (ARGS="-k name")
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: lint ## lint, types, import contracts, then all tests, also on a real schema registry
 	CLAIMHUB_TEST_REGISTRY=$${CLAIMHUB_TEST_REGISTRY:-start} $(MAKE) --no-print-directory test

@@ -98,7 +98,8 @@ def _check_that_it_stops(settings: Settings, log: Path, first: int, start: int) 
 
 
 def _check_what_is_refused(settings: Settings, first: int, start: int) -> None:
-    """Not confirmed, not lost, or held by somebody."""
+    """Not confirmed, not lost, or held by somebody: at first the worker that has just left, as Kafka sees it."""
+    wait_until(lambda: "is held by" not in claimhub(settings, *ACCEPT).stderr, "Kafka did not forget the worker")
     asked = claimhub(settings, *ACCEPT)
     assert asked.returncode == 1 and f"records {first} to {start - 1} of {PLACE} ({start - first})" in asked.stdout
     with pytest.raises(Failed, match="nothing is lost"):
