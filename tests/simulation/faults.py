@@ -58,6 +58,10 @@ class Faults:
         self._scheduler.say(f"-- {call} fails")
         return True
 
+    def spare(self, most: int) -> None:
+        """From now on at most so many crashes and freezes."""
+        self._deaths = min(self._deaths, most)
+
     def cease(self) -> None:
         """Nothing more goes wrong."""
         self._deaths = self._losses = 0
