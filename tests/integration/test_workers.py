@@ -109,8 +109,9 @@ def test_a_topic_made_anew_under_a_running_worker_ends_it(
 
 
 def _owners(engine: Engine) -> set[str]:
+    """Those who hold lanes; a lane that was let go of has none."""
     with engine.connect() as connection:
-        return set(connection.execute(select(lanes.c.owner)).scalars())
+        return set(connection.execute(select(lanes.c.owner).where(lanes.c.owner != "")).scalars())
 
 
 @contextmanager
