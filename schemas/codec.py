@@ -199,8 +199,7 @@ def _schema_of(frame: bytes) -> int | str:
         return int.from_bytes(frame[1:], "big")
     if len(frame) == _GUID_END and frame[:1] == _BY_GUID:
         return str(UUID(bytes=frame[1:]))
-    why = f"no schema id before the body, nor a whole one in the header {SCHEMA_HEADER} (Confluent wire format)"
-    raise Undecodable("not-framed", why)
+    raise Undecodable("not-framed", "no schema id stands before the body or in its header (Confluent wire format)")
 
 
 def compiled(schema: Schema) -> Schema:
