@@ -97,7 +97,7 @@ class _Names:
 
     def __init__(self) -> None:
         self._last = 0
-        self.helpers: dict[str, Any] = dict(_TOOLS)
+        self.scope: dict[str, Any] = dict(_TOOLS)
 
     def new(self) -> str:
         self._last += 1
@@ -106,13 +106,13 @@ class _Names:
     def keep(self, function: Write) -> str:
         """A name under which code may call this function."""
         name = self.new()
-        self.helpers[name] = function
+        self.scope[name] = function
         return name
 
 
 def _define(source: str, name: str, names: _Names) -> Any:  # noqa: ANN401 - a function of either kind
-    exec(compile(source, f"<{name} by {__name__}>", "exec"), names.helpers)  # noqa: S102 - made above, of our schemas
-    return names.helpers[name]
+    exec(compile(source, f"<{name} by {__name__}>", "exec"), names.scope)  # noqa: S102 - made above, of our schemas
+    return names.scope[name]
 
 
 def _written(schema: Schema, names: _Names) -> Write:
