@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
+from operator import attrgetter
 from typing import Final, Protocol, cast
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -23,7 +25,7 @@ from msgspec import msgpack
 from monitoring.clock import Clock
 from monitoring.log import get_logger
 from sinks.clients import Clients
-from sinks.deliveries import Deliveries
+from sinks.deliveries import Deliveries, Page, Place
 from sinks.figures import Figures
 from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, Published
 from sinks.read_back import LogReader, LogUnreadable
@@ -43,6 +45,8 @@ log = get_logger("relay")
 _headers = cast(
     Callable[[bytes], list[tuple[str, str | bytes | None]]], msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 )
+
+_place = cast(Callable[[OutboxRow], Place], attrgetter("topic", "partition"))
 
 
 class OutboxGap(Exception):
@@ -254,7 +258,7 @@ class Relay:
             return Deliveries(known)
         seq, found, unread = known.seq, set[int](), set(known.out_next)
         while rows:
-            named = {(row.topic, row.partition) for row in rows} & unread
+            named = {_place(row) for row in rows} & unread
             unread -= named
             found |= self._log.numbers(lane.lane, {place: (known.out_next[place], ends[place]) for place in named})
             while seq < rows[-1].seq and seq + 1 in found:
@@ -269,41 +273,53 @@ class Relay:
         return Deliveries(result)
 
     def _send_page(self, lane: RelayLane, deliveries: Deliveries) -> None:
-        lane.owe = False  # before the rows are read: a commit after that sets it again
-        seq = deliveries.sent
-        rows = lane.committed_after(seq) or self._ledger.outbox_after(lane.lane, lane.token, seq, PAGE)
-        if not rows or lane.dead:
+        page = deliveries.unfinished
+        lane.owe = page is not None  # before rows are read: a commit after that sets it again
+        page = page or self._next_page(lane, deliveries)
+        if page is None or lane.dead:
             return
-        self._know_places(lane, deliveries, rows)
-        produce, report = self._producer.produce, deliveries.report
+        produce, count = self._producer.produce, page.handed
+        reports = {place: partial(deliveries.report, page, place) for place in {_place(row) for row in page.rows}}
         try:
-            for row in rows:
-                if row.seq != seq + 1:
-                    raise OutboxGap(f"outbox of lane {lane.lane}: {row.seq} follows {seq}. Run: claimhub verify")
-                place = row.topic, row.partition
-                delivered = partial(report, row.seq, place)
+            for row in page.rows[count:]:
+                place = _place(row)
                 produce(
-                    row.topic, row.value, row.key, row.partition, on_delivery=delivered, headers=_headers(row.headers)
+                    row.topic,
+                    row.value,
+                    row.key,
+                    row.partition,
+                    on_delivery=reports[place],
+                    headers=_headers(row.headers),
                 )
-                seq = row.seq
-                if row.topic == INSTRUCTION:
-                    lane.instructions.append((seq, row.at_ms))
+                count += 1
         except BufferError:
             lane.owe = True
             self._producer.poll(REPORTS_S)
         except KafkaException as error:
             if _is_fatal(error):
                 raise
-            deliveries.fail(f"record {seq + 1} was refused by the producer: {error.args[0].name()}")
+            deliveries.fail(f"record {page.rows[count].seq} was refused by the producer: {error.args[0].name()}")
         finally:
-            deliveries.handed_over(seq)
-        if len(rows) == PAGE:
-            lane.owe = True
+            page.handed = count
         self._producer.poll(0)
+
+    def _next_page(self, lane: RelayLane, deliveries: Deliveries) -> Page | None:
+        """The next rows to send, with the log's end of every place stored before its first."""
+        seq = deliveries.sent
+        rows = lane.committed_after(seq) or self._ledger.outbox_after(lane.lane, lane.token, seq, PAGE)
+        if not rows or lane.dead:
+            return None
+        if rows[-1].seq != seq + len(rows):
+            before, after = next(pair for pair in pairwise([seq, *(row.seq for row in rows)]) if pair[1] != pair[0] + 1)
+            raise OutboxGap(f"outbox of lane {lane.lane}: {after} follows {before}. Run: claimhub verify")
+        self._know_places(lane, deliveries, rows)
+        lane.instructions.extend((row.seq, row.at_ms) for row in rows if row.topic == INSTRUCTION)
+        lane.owe = lane.owe or len(rows) == PAGE
+        return deliveries.begin(rows)
 
     def _know_places(self, lane: RelayLane, deliveries: Deliveries, rows: list[OutboxRow]) -> None:
         """Store the log's end of each place these rows are the lane's first for."""
-        new = {(row.topic, row.partition) for row in rows} - deliveries.out_next.keys()
+        new = {_place(row) for row in rows} - deliveries.out_next.keys()
         if new:
             known = Published(deliveries.marked, self._log.ends(new))
             self._ledger.mark_published({lane.lane: known})

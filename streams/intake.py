@@ -285,6 +285,8 @@ class Intake:
             lane.blocked_since = now
         elif now - lane.blocked_since > _PATIENCE_S:  # a partition without a leader must not hold the others
             lane.blocked_since = None
+            behind = [topic for topic in INBOUND if not lane.buffer.held(topic) and not lane.at_end(topic)]
+            log.warning("not waiting for partitions that do not answer", lane=lane.no, topics=behind)
             return lane.buffer.take(most, lambda topic: True)
         return []
 

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, LiteralString, NamedTuple
+from typing import LiteralString, NamedTuple
 
 import psycopg
 
 from schemas.topics import OUTBOUND
 from streams.cluster import KafkaCluster
 from streams.commands.failures import Failed
-
-_FEW: Final = 10
-"""Records that may come out of order in any run."""
 
 Places = Mapping[tuple[str, int], int]
 """An offset by topic and partition."""
@@ -93,8 +90,8 @@ class BenchLedger:
     def check(self, records: int, *, published: bool, in_order: bool = True) -> None:
         """Raise Incomplete unless each of `records` records is in the journal, and each output in its topic, once.
 
-        The bench's records are all good: none may be a dead letter, or stay parked. Sent `in_order`, at most a few may
-        have been parked for a while (a partition that answers late), or other work would have been measured.
+        The bench's records are all good: none may be a dead letter, or stay parked. Sent `in_order`, none may have been
+        parked for a while, or other work would have been measured.
         """
         now = self._counters()
         journalled = self._number(
@@ -107,7 +104,7 @@ class BenchLedger:
         entries = sum(now.entry) - sum(self._before.entry)
         if not journalled == self.taken() == records or aside:
             raise Incomplete(f"{journalled} of {records} records are in the journal, {aside} parked or dead letters")
-        if in_order and entries - records > max(_FEW, records // 1000):
+        if in_order and entries != records:
             raise Incomplete(f"{entries - records} records were parked for a while: they were not sent in order")
         outputs, sent = sum(now.seq) - sum(self._before.seq), self._sent() - self._sent_before
         if published and not outputs == sent > records:

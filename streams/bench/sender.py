@@ -1,5 +1,6 @@
 """Sends the bench's records as departments do: keyed, with CloudEvents headers, to the partition of their key."""
 
+import time
 from collections.abc import Iterable
 from typing import Final
 from uuid import uuid4
@@ -12,6 +13,7 @@ from streams.commands.failures import Failed
 
 _ROOM_S: Final = 0.05
 _FLUSH_S: Final = 60.0
+_MILLISECOND_S: Final = 0.001
 _POLL_EVERY: Final = 500
 _SOURCE: Final = b"bench"
 
@@ -23,8 +25,9 @@ class NotSent(Failed):
 class Sender:
     """One producer. No two records, of whatever sender, have the same event id.
 
-    Every `wave` records it waits until the broker has them: what comes after a wave is in the log after it, in every
-    topic. Records of one claim must not be in one wave, or the broker may have them in another order.
+    Every `wave` records it waits until the broker has them, and for the next millisecond: what comes after a wave has a
+    later time in the log, whatever its topic. Records of one claim must not be in one wave, or the broker may have them
+    in another order.
     """
 
     def __init__(self, options: ClientOptions, wave: int | None = None) -> None:
@@ -48,6 +51,7 @@ class Sender:
                 self._producer.poll(_ROOM_S)
         if self._wave is not None and not self._count % self._wave:
             self.flush()
+            time.sleep(_MILLISECOND_S)
         elif not self._count % _POLL_EVERY:
             self._producer.poll(0)
         return b"%s %s" % (_SOURCE, event)
