@@ -215,7 +215,6 @@ async def run_until_signal(hub: Hub, on_started: Callable[[Hub], Any] = lambda h
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     await hub.start()
-    tune_the_interpreter()
     on_started(hub)
     await stopped.wait()
     log.info("draining")

@@ -205,7 +205,7 @@ class Decider:
         self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, inputs)
         stage = stage_of(claim)
         self.effects.claims[number] = StateRow(
-            number, self._state.lane, claim.version, stage, parsed.cause.at_ms, _json(claim).decode()
+            number, self._state.lane, claim.version, stage, parsed.cause.at_ms, _json(claim)
         )
         for payment in decision.payments:
             self.effects.payments[payment.id] = self._payment_row(payment, parsed.cause)
@@ -232,7 +232,7 @@ class Decider:
             len(policy.versions),
             policy.plate or "",
             parsed.cause.at_ms,
-            _json(policy).decode(),
+            _json(policy),
         )
         self._send(parsed, decision.outputs)
 

@@ -29,10 +29,10 @@ _policy = json.Decoder(PolicyFile).decode
 class States(Protocol):
     """A ledger, as far as a replay reads the one it fills."""
 
-    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, str], list[ParkedRow]]:
+    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, bytes], list[ParkedRow]]:
         """See Ledger."""
 
-    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, str]:
+    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, bytes]:
         """See Ledger."""
 
 

@@ -40,10 +40,10 @@ def business_line(row: tuple[Any, ...]) -> bytes:
     return _INTERNAL_REF.sub(rb"\1", _canonical(row))
 
 
-def business_state(text: str) -> dict[str, Any]:
+def business_state(text: bytes) -> dict[str, Any]:
     """A state, from its JSON text, as it counts."""
     # Without the offsets before it is sorted: they would decide the order.
-    state: dict[str, Any] = msgspec.json.decode(_INTERNAL_REF.sub(rb"\1", text.encode()))
+    state: dict[str, Any] = msgspec.json.decode(_INTERNAL_REF.sub(rb"\1", text))
     return state | {name: sorted(state[name]) for name in _SETS if name in state}
 
 
@@ -52,10 +52,10 @@ def _rows(connection: Connection) -> Iterator[tuple[Any, ...]]:
         claims.c.claim
     )
     for *columns, state in stream(connection, claim_rows):
-        yield "claim", *columns, business_state(state)
+        yield "claim", *columns, business_state(state.encode())
     policy_rows = select(policies.c.number, policies.c.version, policies.c.plate, cast(policies.c.state, Text))
     for *columns, state in stream(connection, policy_rows.order_by(policies.c.number)):
-        yield "policy", *columns, business_state(state)
+        yield "policy", *columns, business_state(state.encode())
     p = payments.c
     payment_rows = select(
         p.claim,

@@ -88,15 +88,15 @@ class JournalRow(NamedTuple):
 
 
 class StateRow(NamedTuple):
-    """A claim's or policy's newest state. `state` is JSON text; `found_by` is the stage of a claim, the plate of
-    a policy."""
+    """A claim's or policy's newest state. `state` is JSON in UTF-8; `found_by` is the stage of a claim, the
+    plate of a policy."""
 
     key: str
     lane: int
     version: int
     found_by: str
     at_ms: int
-    state: str
+    state: bytes
 
 
 class OutboxRow(NamedTuple):
@@ -248,10 +248,10 @@ class Ledger(Protocol):
     def end_frozen_owner(self, lanes: Sequence[int]) -> int:
         """End the sessions of owners that keep these lanes' rows locked; how many were ended."""
 
-    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, str], list[ParkedRow]]:
+    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, bytes], list[ParkedRow]]:
         """States (JSON) of those that exist, and all records parked for them, in `entry` order."""
 
-    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, str]:
+    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, bytes]:
         """States (JSON) by policy number of the policies with these numbers or, as newest version, these plates."""
 
     def commit(self, commit: LaneCommit) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Table
 
@@ -21,6 +21,7 @@ from sinks.ledger.port import (
     PositionMoved,
     Published,
     StaleToken,
+    StateRow,
     TopicChanged,
     TopicIdentity,
 )
@@ -131,17 +132,17 @@ class SqliteLedger:
         """None: the only lock is the whole file's, and a frozen process's is not ours to break."""
         return 0
 
-    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, str], list[ParkedRow]]:
+    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, bytes], list[ParkedRow]]:
         names = (json.dumps(list(claims)),)
         with self._locked("loading claims") as connection:
-            states = dict(connection.execute(f"SELECT claim, state FROM claims WHERE claim {_IN}", names))  # noqa: S608 - own text
+            states = dict(connection.execute(f"SELECT claim, CAST(state AS BLOB) FROM claims WHERE claim {_IN}", names))  # noqa: S608 - own text
             waiting = connection.execute(
                 f"{_select(parked)} WHERE subject {_IN} ORDER BY lane, entry", names
             ).fetchall()
         return states, [ParkedRow(*row) for row in waiting]
 
-    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, str]:
-        sql = f"SELECT number, state FROM policies WHERE number {_IN} OR plate {_IN}"  # noqa: S608 - own text
+    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, bytes]:
+        sql = f"SELECT number, CAST(state AS BLOB) FROM policies WHERE number {_IN} OR plate {_IN}"  # noqa: S608 - own text
         with self._locked("loading policies") as connection:
             return dict(connection.execute(sql, (json.dumps(list(numbers)), json.dumps(list(plates)))))
 
@@ -153,8 +154,8 @@ class SqliteLedger:
             connection.executemany(_JOURNAL, commit.journal)
             connection.executemany(_PARKED, commit.parked)
             connection.executemany(_DEAD, commit.dead)
-            connection.executemany(_CLAIMS, commit.claims)
-            connection.executemany(_POLICIES, commit.policies)
+            connection.executemany(_CLAIMS, _texts(commit.claims))
+            connection.executemany(_POLICIES, _texts(commit.policies))
             connection.executemany(_PAYMENTS, commit.payments)
             connection.executemany(_OUTBOX, commit.outbox)
 
@@ -230,3 +231,8 @@ def _stale(lane: int, token: int) -> StaleToken:
 
 def _query(connection: sqlite3.Connection) -> topics.Query:
     return lambda sql: connection.execute(sql).fetchall()
+
+
+def _texts(rows: Sequence[StateRow]) -> Iterator[tuple[Any, ...]]:
+    """The rows with their states as text: SQLite keeps bytes apart from it."""
+    return ((*row[:-1], row.state.decode()) for row in rows)

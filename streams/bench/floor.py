@@ -28,6 +28,7 @@ FRAME_BYTES: Final = 5
 """Before each body: a zero byte and the schema's id."""
 _BATCH: Final = 5000
 _COMMITS: Final = 3
+_CLAIM: Final = CLAIM.encode()
 _pack = msgspec.msgpack.Encoder().encode
 
 Fields = dict[str, Any]
@@ -78,7 +79,7 @@ class Rows:
                     at_ms, template.inputs, _pack(headers), value,
                 )
             )  # fmt: skip
-            state = template.state.replace(CLAIM, claim)
+            state = template.state.replace(_CLAIM, claim.encode())
             states[claim] = StateRow(claim, no, template.version, template.stage, at_ms, state)
             if template.payment is not None:
                 payment = template.payment._replace(id=template.payment.id[:20] + claim, claim=claim, lane=no)

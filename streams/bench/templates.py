@@ -37,7 +37,7 @@ class Template(msgspec.Struct, frozen=True):
     inputs: str | None
     version: int
     stage: str
-    state: str
+    state: bytes
     payment: PaymentRow | None
     outputs: tuple[OutputTemplate, ...]
 

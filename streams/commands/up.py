@@ -7,7 +7,7 @@ from monitoring.log import configure_logging
 from schemas.codec import SchemaSource, UnknownSchema
 from schemas.topics import OUTBOUND, TOPICS
 from sinks.ledger.open import SQLITE, parse_url
-from streams.app import Hub, open_cluster, open_registry, run_until_signal, start_relay
+from streams.app import Hub, open_cluster, open_registry, run_until_signal, start_relay, tune_the_interpreter
 from streams.cluster import Cluster, mismatched, partitions_in_words
 from streams.commands import show
 from streams.commands.broker import announced, check_alone
@@ -38,6 +38,7 @@ def run(settings: Settings) -> Exit:
     configure_logging(settings.log_level, json=not sys.stderr.isatty())
     if parse_url(settings.ledger_url).drivername == SQLITE:
         run_migrations(settings)
+    tune_the_interpreter()  # before the relay's process: it is a fork of this one
     relay = start_relay(settings)
     check_schemas(open_registry(settings))
     cluster = open_cluster(settings)

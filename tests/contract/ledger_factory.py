@@ -96,16 +96,21 @@ def dead(offset: int, entry: int, **given: Any) -> DeadRow:
     return DeadRow(**_place(offset) | row | given)
 
 
-def claim(number: str = CLAIM, version: int = 1, stage: str = "registered", state: str | None = None) -> StateRow:
+def claim(number: str = CLAIM, version: int = 1, stage: str = "registered", state: bytes | None = None) -> StateRow:
     """A claim's state."""
     return StateRow(
-        number, 1, version, stage, 1_700_000_000_000, state or f'{{"number":"{number}","version":{version}}}'
+        number,
+        1,
+        version,
+        stage,
+        1_700_000_000_000,
+        state or b'{"number":"%b","version":%d}' % (number.encode(), version),
     )
 
 
 def policy(number: str, plate: str, version: int = 1) -> StateRow:
     """A policy file's state."""
-    return StateRow(number, 1, version, plate, 1_700_000_000_000, f'{{"number":"{number}"}}')
+    return StateRow(number, 1, version, plate, 1_700_000_000_000, b'{"number":"%b"}' % number.encode())
 
 
 def outbox(seq: int, offset: int = 10, **given: Any) -> OutboxRow:

@@ -408,7 +408,7 @@ def test_releasing_what_is_not_parked_is_refused(ledger: Ledger, database: Datab
     assert len(database.rows("journal")) == 0
 
 
-def read(states: Mapping[str, str]) -> dict[str, object]:
+def read(states: Mapping[str, bytes]) -> dict[str, object]:
     """States as values: a database may lay out their text anew."""
     return {key: json.loads(state) for key, state in states.items()}
 
@@ -437,7 +437,7 @@ def test_a_new_owner_knows_how_many_records_wait(ledger: Ledger) -> None:
 def test_a_claim_keeps_its_newest_state(ledger: Ledger, database: Database) -> None:
     """A state replaces the one before it as a whole."""
     lane = make.take(ledger)
-    newer = '{"number": "C2026000001", "version": 2, "notice": {"place": "路口"}}'
+    newer = '{"number": "C2026000001", "version": 2, "notice": {"place": "路口"}}'.encode()
     ledger.commit(make.batch(lane, claims=[make.claim()]))
     ledger.commit(make.batch(lane, claims=[make.claim(version=2, stage="assessing", state=newer)]))
 

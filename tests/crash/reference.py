@@ -85,7 +85,7 @@ class Reference:
 
     def waiting(self, policy: str) -> set[str]:
         """The claims known to wait for a policy."""
-        state = self._ledger.load_policies([policy], []).get(policy, "{}")
+        state = self._ledger.load_policies([policy], []).get(policy, b"{}")
         return set(json.loads(state).get("waiting", ()))
 
     def hash(self) -> str:

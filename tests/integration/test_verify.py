@@ -86,7 +86,7 @@ def fill(ledger: Ledger, *, in_batches: bool = False) -> None:
         lane,
         2,
         journal=[make.journal(10, 1), make.journal(11, 2)],
-        claims=[make.claim(version=2, stage="paid", state=STATE)],
+        claims=[make.claim(version=2, stage="paid", state=STATE.encode())],
         policies=[make.policy("PL1", "京A12345")],
         payments=[make.payment(state="settled")],
         outbox=[make.outbox(1), instruction(2)],

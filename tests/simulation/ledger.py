@@ -345,7 +345,7 @@ class MemoryLedger:
             transaction.end()
         return len(frozen)
 
-    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, str], list[ParkedRow]]:
+    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, bytes], list[ParkedRow]]:
         self._step("load claims")
         database, wanted = self._database, set(claims)
         states = {claim: database.claims[claim].state for claim in claims if claim in database.claims}
@@ -353,7 +353,7 @@ class MemoryLedger:
         parked = [row for row in database.parked.values() if row.subject in wanted]
         return states, sorted(parked, key=lambda row: (row.lane, row.entry))
 
-    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, str]:
+    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, bytes]:
         self._step("load policies")
         return {
             row.key: row.state

@@ -17,7 +17,7 @@ def test_the_hub_takes_every_record_of_a_bench_claim_to_paid() -> None:
     assert made["finance.payment-status.v1", 0].stage == "paid"
     deciding = [output.topic for output in made[DECIDING_TOPIC, 0].outputs]
     assert deciding.count("finance.payment-instruction.v1") == 1
-    assert all(f'"{CLAIM}"' in template.state for template in made.values())
+    assert all(f'"{CLAIM}"'.encode() in template.state for template in made.values())
 
 
 def test_each_claim_s_records_come_whole_in_order_and_far_apart() -> None:

@@ -53,13 +53,13 @@ class Kept:
     """A ledger as far as a replay reads it, filled by the replay's own effects."""
 
     def __init__(self) -> None:
-        self.claims: dict[str, str] = {}
-        self.policies: dict[str, str] = {}
+        self.claims: dict[str, bytes] = {}
+        self.policies: dict[str, bytes] = {}
 
-    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, str], list[ParkedRow]]:
+    def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, bytes], list[ParkedRow]]:
         return {claim: self.claims[claim] for claim in claims if claim in self.claims}, []
 
-    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, str]:
+    def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, bytes]:
         return {number: self.policies[number] for number in numbers if number in self.policies}
 
     def keep(self, effects: Effects) -> None:
