@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from itertools import chain
+from typing import Final
 
 import fastavro
 import msgspec
@@ -20,12 +21,14 @@ from tests.claims import LOSS_MS
 
 TOPIC_OF: Mapping[type[Record], str] = {TOPICS[name].record: name for name in INBOUND}
 
+CODEC: Final = Codec(EmbeddedRegistry(), 1_000_000)  # shared: it keeps the code made for every schema
+
 
 class OneLane:
     """Lane 0 of one. Takes records in batches and keeps what the ledger would hold."""
 
     def __init__(self, policies: Iterable[Policy] = (), codec: Codec | None = None, limit: int = 1_000) -> None:
-        self.codec = codec or Codec(EmbeddedRegistry(), 1_000_000)
+        self.codec = codec or CODEC
         self.state = LaneState(0, 1, 0, 0)
         self.known = {
             policy.policy_number: PolicyFile(number=policy.policy_number, versions=(policy,)) for policy in policies

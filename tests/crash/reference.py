@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from connectors.registry import EmbeddedRegistry
 from monitoring.metrics import Metrics
-from schemas.codec import Codec
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction
 from sinks.ledger.business_hash import business_hash
 from sinks.ledger.migrate import migrate
@@ -23,6 +21,7 @@ from sinks.relay import RelayLane
 from streams.lanes import Batch, Lane, LaneProcessor
 from streams.received import Headers, Received, unpack_headers
 from tests.crash.workload import LANES
+from tests.lane import CODEC
 
 BATCH = 40
 DEAD_LETTER_LIMIT = 1_000
@@ -53,9 +52,7 @@ class Reference:
         self._ledger.prepare(inbound, outbound, start, memory_only=False)
         taken, _ = self._ledger.take("reference", range(LANES))
         self._lanes = {it.lane: Lane(it, LANES, RelayLane(it.lane, it.token), BATCH) for it in taken}
-        self._processor = LaneProcessor(
-            self._ledger, Codec(EmbeddedRegistry(), 1_000_000), Metrics(), DEAD_LETTER_LIMIT
-        )
+        self._processor = LaneProcessor(self._ledger, CODEC, Metrics(), DEAD_LETTER_LIMIT)
         self._internal: dict[tuple[str, int], int] = defaultdict(int)
         self.between: deque[OutboxRow] = deque()
 

@@ -13,8 +13,6 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from connectors.registry import EmbeddedRegistry
-from schemas.codec import Codec
 from schemas.partitioner import partition_for
 from schemas.records import (
     DecisionAction,
@@ -31,7 +29,7 @@ from schemas.records import (
 from streams.demo.finance import INSTRUCTIONS
 from streams.rules.admission import ESTIMATE
 from tests import claims as make
-from tests.lane import TOPIC_OF, OneLane
+from tests.lane import CODEC, TOPIC_OF, OneLane
 
 LANES: Final = 4
 MARK: Final = "sent"
@@ -77,7 +75,6 @@ class Teller:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.draw = random.Random(seed)
-        self.codec = Codec(EmbeddedRegistry(), 1_000_000)
         self._records = 0
         self._names = 0
         self._plates = 0
@@ -96,7 +93,7 @@ class Teller:
         """A department's record."""
         topic = TOPIC_OF[type(content)]
         subject: str = content.policy_number if isinstance(content, Policy) else content.claim  # type: ignore[attr-defined]
-        return self.raw(topic, subject.encode(), self.codec.encode(topic, content))
+        return self.raw(topic, subject.encode(), CODEC.encode(topic, content))
 
     def raw(self, topic: str, key: bytes | None, value: bytes, partition: int | None = None) -> Told:
         """Any bytes; without a key they go to some partition."""
@@ -121,7 +118,7 @@ class Teller:
 
     def poison(self, key: str) -> Told:
         """An estimate's bytes that are no record."""
-        cut_off = self.codec.encode(ESTIMATE, make.estimate())[:20]
+        cut_off = CODEC.encode(ESTIMATE, make.estimate())[:20]
         return self.raw(ESTIMATE, key.encode(), self.draw.choice((*POISON, cut_off)))
 
     def amount(self, least: int, most: int) -> int:
@@ -321,7 +318,7 @@ def _misdirected(teller: Teller) -> list[Step]:
     """Records in another claim's name, in another lane, or in nobody's name."""
     policy, claim, other = _policy(teller), _Facts(teller), teller.name("C")
     notice = claim.notice(policy)
-    topic, value = TOPIC_OF[type(notice)], teller.codec.encode("reporting.loss-notice.v1", notice)
+    topic, value = TOPIC_OF[type(notice)], CODEC.encode("reporting.loss-notice.v1", notice)
     key = claim.claim.encode()
     return [
         Step(
@@ -377,7 +374,7 @@ def _instructions(records: Iterable[Record]) -> list[PaymentInstruction]:
     for record in records:
         lane.take(record)
     lane.answer_itself()
-    found = [lane.codec.decode(row.topic, row.value, []) for row in lane.outbox if row.topic == INSTRUCTIONS]
+    found = [CODEC.decode(row.topic, row.value, []) for row in lane.outbox if row.topic == INSTRUCTIONS]
     return [it for it in found if isinstance(it, PaymentInstruction)]
 
 

@@ -17,11 +17,12 @@ from streams.exits import Exit
 from streams.intake import Intake
 from streams.lanes import Batch, LaneProcessor
 from streams.settings import Settings
+from tests.lane import CODEC
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import MemoryLedger, MemoryTables
 from tests.simulation.log import Log, SimulatedClients, SimulatedCluster
 from tests.simulation.scheduler import EPOCH_S, Killed, Process, Scheduler
-from tests.simulation.workload import CODEC, KILLER
+from tests.simulation.workload import KILLER
 
 _LATE_S: Final = 3.0
 

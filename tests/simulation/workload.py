@@ -9,19 +9,16 @@ from functools import cache
 from random import Random
 from typing import Final, NamedTuple
 
-from connectors.registry import EmbeddedRegistry
-from schemas.codec import Codec
 from schemas.partitioner import partition_for
 from schemas.records import PaymentStatusCode, Record, Role, Wake, WakeKind
 from schemas.topics import TOPICS, Key
 from sinks.deliveries import Place
 from streams.rules.payments import instruction_id, payee_digest
 from tests import claims as make
-from tests.lane import TOPIC_OF
+from tests.lane import CODEC, TOPIC_OF
 
 LANES: Final = 2
 WORKLOADS: Final = 40
-CODEC: Final = Codec(EmbeddedRegistry(), 1_000_000)
 _SETTLED_MINOR: Final = 2_300_00  # the usual estimate and invoice, less the deductible
 _NEW_IN_LANE: Final = ("C-last-1", "C-last-4")
 KILLER: Final = b"\x00kill"
