@@ -31,6 +31,8 @@ from schemas.records import (
 
 DEAD_LETTERS: Final = "hub.dead-letter.v1"
 
+_DAY_MS: Final = 86_400_000
+
 
 class Direction(StrEnum):
     """Which way a topic flows, seen from the hub."""
@@ -84,6 +86,16 @@ class Topic(Struct, frozen=True, kw_only=True):
     def compatibility(self) -> str:
         """The schema registry's compatibility level of the subject."""
         return "FULL_TRANSITIVE" if self.money else "BACKWARD_TRANSITIVE"
+
+    @property
+    def cleanup_policy(self) -> str:
+        """Kafka's cleanup.policy of the topic."""
+        return "compact" if self.compacted else "delete"
+
+    @property
+    def retention_ms(self) -> int:
+        """Kafka's retention.ms of the topic; -1 is for ever."""
+        return -1 if self.retention_days is None else self.retention_days * _DAY_MS
 
 
 def _topic(

@@ -194,6 +194,15 @@ def topics_apply(dry_run: DryRun = False, as_json: Json = False) -> None:
         raise typer.Exit(FAILED)
 
 
+@topics.command("asyncapi")
+def topics_asyncapi() -> None:
+    """Print the topics as an AsyncAPI 3.0 document: channels, messages with their Avro schemas, keys, headers."""
+    from schemas.asyncapi import asyncapi
+    from streams.commands import show
+
+    show.as_json(asyncapi())
+
+
 @schemas.command("register")
 def schemas_register(as_json: Json = False) -> None:
     """Register the schema of every topic, and its subject's compatibility."""

@@ -13,7 +13,6 @@ from sinks.ledger.port import TopicIdentity
 ClientOptions = Mapping[str, str | int | float | bool]
 
 _ANSWER_S = 5.0
-_DAY_MS = 86_400_000
 
 
 def mismatched(topics: Iterable[TopicIdentity], lanes: int) -> dict[str, int]:
@@ -103,8 +102,8 @@ class KafkaCluster:
                         lanes,
                         replicas,
                         config={
-                            "cleanup.policy": "compact" if topic.compacted else "delete",
-                            "retention.ms": str(topic.retention_days * _DAY_MS if topic.retention_days else -1),
+                            "cleanup.policy": topic.cleanup_policy,
+                            "retention.ms": str(topic.retention_ms),
                             "max.message.bytes": "2000000",
                             # Kept by the broker's clock: a department's old timestamp must not shorten a record's life.
                             "message.timestamp.type": "LogAppendTime",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -210,6 +211,13 @@ def test_verify_shows_what_it_counted_on_the_topics(capsys: pytest.CaptureFixtur
     show_verification(OfLedgerAndTopics(True, "hash", (), {}, topics=OnTopics(records=3, repeats=1)))
 
     assert "3 records, 1 repeats, 0 others" in capsys.readouterr().out
+
+
+def test_topics_asyncapi_prints_the_document_that_the_repository_holds(claimhub: Claimhub) -> None:
+    """So that the file can be renewed by the command."""
+    printed = claimhub("topics", "asyncapi").out
+
+    assert printed == files("schemas").joinpath("asyncapi.json").read_text(encoding="utf-8")
 
 
 # -- acting
