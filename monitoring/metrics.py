@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     DONE = "done"
     DUPLICATE = "duplicate"
     RETRY = "retry"
+    NOTED = "noted"
     PARKED = "parked"
     DEAD = "dead"
 

@@ -66,6 +66,11 @@ _SENT_HEADERS: Final[Document] = {
             "pattern": "^[0-9]+$",
             "description": "Grows within a lane, over all its topics: a number that is not the highest is a repeat.",
         },
+        "department": {
+            **_TEXT,
+            "description": "Of a snapshot on claims.status: sent once more because this department asked. It takes the "
+            "snapshot whatever version it has; all others go by the version, as always.",
+        },
         "instruction_id": {**_TEXT, "description": "Of a payment instruction: its id, to be paid once."},
         "traceparent": {**_TEXT, "description": "W3C Trace Context, as the causing record had it."},
     },

@@ -311,7 +311,11 @@ class PaymentStatus(Record, frozen=True, kw_only=True):
 
 
 class ClaimStatus(Record, frozen=True, kw_only=True):
-    """The full snapshot of a claim as every department sees it, with the version it belongs to."""
+    """The full snapshot of a claim as every department sees it, with the version it belongs to.
+
+    A department takes a snapshot whose version is newer than what it has. One that it asked for carries its name in the
+    header `department`, and it takes that in any case; for all others it is one more snapshot of a version they have.
+    """
 
     claim: Identifier
     version: Annotated[int, Meta(ge=1)]
@@ -392,3 +396,25 @@ class Wake(Record, frozen=True, kw_only=True):
     kind: WakeKind
     policy_number: Identifier | None = None
     at_ms: TimeMs
+
+
+class CommandKind(StrEnum):
+    """What a department or an operator asks of the hub."""
+
+    RESYNC = "resync"
+    ACKNOWLEDGE = "acknowledge"
+
+
+class Command(Record, frozen=True, kw_only=True):
+    """What a department, or an operator for it, asks of the hub: a claim's snapshot once more, or to note which version
+    of it the department has seen. It changes nothing of the claim that departments see."""
+
+    claim: Identifier
+    kind: CommandKind
+    department: Identifier
+    version: Annotated[int, Meta(ge=1)] | None = None
+    at_ms: TimeMs
+
+    def __post_init__(self) -> None:
+        if self.kind is CommandKind.ACKNOWLEDGE and self.version is None:
+            raise ValueError("version is missing: say which version was seen")

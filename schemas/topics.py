@@ -14,6 +14,7 @@ from msgspec import Struct
 from schemas.records import (
     AdjusterDecision,
     ClaimStatus,
+    Command,
     CustomerNotice,
     DeadLetter,
     Document,
@@ -61,6 +62,7 @@ class Owner(StrEnum):
     FINANCE = "finance"
     CLAIMS = "claims"
     CUSTOMER = "customer"
+    OPERATIONS = "operations"
     HUB = "hub"
 
 
@@ -141,6 +143,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic(DEAD_LETTERS, _OUT, DeadLetter, Key.NONE, retention_days=None),
         _topic("hub.policy-wanted.v1", _INTERNAL, PolicyWanted, Key.POLICY),
         _topic("hub.wake.v1", _INTERNAL, Wake),
+        _topic("operations.command.v1", _IN, Command),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

@@ -371,6 +371,23 @@ def parked_retry(number: ClaimNumber, dry_run: DryRun = False, as_json: Json = F
     _deliver(settings, [wake], dry_run=dry_run, as_json=as_json)
 
 
+@app.command()
+def resync(
+    number: ClaimNumber,
+    department: Annotated[str, typer.Argument(metavar="DEPARTMENT", help="Who is to get it.")],
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Send a claim's snapshot to one department once more, and nothing else to nobody else."""
+    from streams.commands import ledger, sync
+    from streams.settings import load_settings
+
+    settings = load_settings()
+    with ledger.open_connection(settings) as connection:
+        command = sync.resync(settings, connection, number, department)
+    _deliver(settings, [command], dry_run=dry_run, as_json=as_json)
+
+
 @dead_letters.command("redrive")
 def dead_letters_redrive(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="topic/generation/partition/offset")],

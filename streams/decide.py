@@ -15,18 +15,17 @@ from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, Payment
 from streams.flows import FLOWS, PolicyKey
 from streams.outcomes import Dead, Park
 from streams.received import Parsed, pack_headers, unpack_headers
-from streams.rules.claim import Claim, Payment
+from streams.rules.claim import Claim, Payment, Stage
 from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PolicyDecision
 from streams.rules.policy_file import PolicyFile
 from streams.rules.stage import stage_of
-from streams.rules.sync import snapshot
+from streams.rules.sync import STATUS, snapshot
 
 Place = tuple[str, int, int, int]
 Encode = Callable[[str, Record], bytes]
 
 _json = msgspec.json.Encoder().encode
 _DEAD_LETTER_TOPIC = "hub.dead-letter.v1"
-_STATUS_TOPIC = "claims.status.v1"
 _MOST_DEAD_LETTER_BYTES = 700_000
 _POLICY_TOPICS = frozenset(name for name, topic in TOPICS.items() if topic.key is Key.POLICY)
 _TYPES = {name: ("ce_type", name.encode()) for name in TOPICS}
@@ -127,7 +126,7 @@ class Decider:
 
     def _take(self, parsed: Parsed) -> None:
         waiting = self._state.parked.get(parsed.entity)
-        if not waiting:
+        if not waiting or FLOWS[parsed.topic].passes:
             self._apply(parsed)
         elif TOPICS[parsed.topic].direction is Direction.INTERNAL or (
             parsed.topic in waiting[0].until and not any(map(_unreadable, waiting))
@@ -200,17 +199,36 @@ class Decider:
             # One wake too many, as when the policy was asked for twice: nothing came of it, and nothing is told.
             self._journal(parsed, Outcome.DUPLICATE, decision.rule, decision.reason, inputs)
             return
+        if decision.noted:
+            self._note(parsed, claim, decision, inputs)
+            return
         claim = msgspec.structs.replace(decision.claim, version=claim.version + 1, seen=(*claim.seen, parsed.event_id))
-        self._state.claims[number] = claim
         self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, inputs)
-        stage = stage_of(claim)
-        self.effects.claims[number] = StateRow(
-            number, self._state.lane, claim.version, stage, parsed.cause.at_ms, _json(claim)
-        )
+        stage = self._keep(claim, parsed.cause)
         for payment in decision.payments:
             self.effects.payments[payment.id] = self._payment_row(payment, parsed.cause)
         status = snapshot(claim, stage, decision.rule, decision.reason, parsed.cause)
-        self._send(parsed, (*decision.outputs, Output(_STATUS_TOPIC, number, status, decision.rule, decision.reason)))
+        self._send(parsed, (*decision.outputs, Output(STATUS, number, status, decision.rule, decision.reason)))
+
+    def _note(self, parsed: Parsed, before: Claim, decision: Decision, inputs: str | None) -> None:
+        """What departments see of the claim stays as it is. An event id is kept only of what sends something: to note
+        the same twice changes nothing, and departments may say much."""
+        claim = decision.claim
+        if decision.outputs:
+            claim = msgspec.structs.replace(claim, seen=(*claim.seen, parsed.event_id))
+        if claim is not before:
+            self._keep(claim, parsed.cause)
+        self._journal(parsed, Outcome.NOTED, decision.rule, decision.reason, inputs)
+        self._send(parsed, decision.outputs)
+
+    def _keep(self, claim: Claim, cause: Cause) -> Stage:
+        """Keep a claim's new state; the stage it is at."""
+        stage = stage_of(claim)
+        self._state.claims[claim.number] = claim
+        self.effects.claims[claim.number] = StateRow(
+            claim.number, self._state.lane, claim.version, stage, cause.at_ms, _json(claim)
+        )
+        return stage
 
     def _apply_to_policy(self, parsed: Parsed) -> None:
         number = parsed.subject
@@ -404,6 +422,8 @@ def _own_headers(output: Output, event_id: str, seq: int) -> list[tuple[str, byt
     ]
     if isinstance(output.record, PaymentInstruction):
         headers.append(("instruction_id", output.record.instruction_id.encode()))
+    if output.department is not None:
+        headers.append(("department", output.department.encode()))
     return headers
 
 

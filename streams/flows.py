@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from schemas.records import (
     AdjusterDecision,
+    Command,
     Document,
     Estimate,
     Finding,
@@ -18,7 +19,7 @@ from schemas.records import (
     Record,
     Wake,
 )
-from streams.rules import assessment, authority, intake, payments, survey, underwriting
+from streams.rules import assessment, authority, intake, payments, survey, sync, underwriting
 
 PolicyKey = tuple[str | None, str]
 """A policy number, or None and a plate: which policies a record's handler may look up."""
@@ -29,12 +30,13 @@ class Flow(Struct, frozen=True):
 
     A handler is `(claim, record, cause, seen) -> Decision`, on policy-keyed topics `(policy file, record, cause, seen)
     -> PolicyDecision`; it is pure and may raise Park or Dead. `looks_up` names, from the record alone, what `seen`
-    must answer.
+    must answer. `passes` lets a record that changes no fact go by those of its claim that wait.
     """
 
     record: type[Record]
     handler: Callable[..., Any]
     looks_up: Callable[[Any], PolicyKey] | None = None
+    passes: bool = False
 
 
 def _policy_of_notice(notice: LossNotice) -> PolicyKey:
@@ -56,4 +58,5 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "repair.invoice.v1": Flow(Invoice, assessment.on_invoice),
     "adjuster.decision.v1": Flow(AdjusterDecision, authority.on_decision),
     "finance.payment-status.v1": Flow(PaymentStatus, payments.on_payment_status),
+    "operations.command.v1": Flow(Command, sync.on_command, passes=True),
 }

@@ -8,6 +8,8 @@ from schemas.records import (
     BankAccount,
     Bucket,
     BucketAmount,
+    Command,
+    CommandKind,
     DamagedObject,
     DecisionAction,
     Document,
@@ -194,3 +196,17 @@ def payment_status(
     }
     values.update(changes)
     return PaymentStatus(**values)
+
+
+def command(department: str = "finance", version: int | None = None, **changes: object) -> Command:
+    """A department asks for the claim once more, or acknowledges a version of it."""
+    kind = CommandKind.RESYNC if version is None else CommandKind.ACKNOWLEDGE
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "kind": kind,
+        "department": department,
+        "version": version,
+        "at_ms": LOSS_MS + 3 * HOUR_MS,
+    }
+    values.update(changes)
+    return Command(**values)

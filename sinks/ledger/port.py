@@ -63,7 +63,7 @@ class Lane(NamedTuple):
 
 
 class JournalRow(NamedTuple):
-    """One applied record (outcome `done`, `duplicate` or `retry`). Key: topic, generation, partition, offset.
+    """One applied record (outcome `done`, `duplicate`, `retry` or `noted`). Key: topic, generation, partition, offset.
 
     `subject` is the claim or policy number, `entry` the lane's gapless order of application, `inputs` the captured
     look-ups as JSON (or None), `headers` MessagePack.

@@ -13,8 +13,8 @@ from streams.commands.failures import Failed
 
 
 class Moment(Struct, frozen=True):
-    """One record of a claim. `outcome` of what came: done, duplicate, retry, parked, dead; of what went out: sent, or
-    waiting until Kafka has it. `cause` is the ref of the record that made the hub send it."""
+    """One record of a claim. `outcome` of what came: done, duplicate, retry, noted, parked, dead; of what went out:
+    sent, or waiting until Kafka has it. `cause` is the ref of the record that made the hub send it."""
 
     at: str
     outcome: str

@@ -179,7 +179,8 @@ class Stage(StrEnum):
 
 class Claim(_Part, frozen=True, kw_only=True):
     """Everything decisions on one claim rest on. `open_tasks` are oldest first, `notices` the customer notices sent,
-    `seen` the applied event ids. The journal keeps what is not here."""
+    `seen` the applied event ids, `acknowledged` the newest version each department says it has seen. The journal keeps
+    what is not here."""
 
     number: str
     version: int = 0
@@ -195,6 +196,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     payments: tuple[Payment, ...] = ()
     notices: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
+    acknowledged: dict[str, int] = {}
 
     @property
     def fault(self) -> Fault:

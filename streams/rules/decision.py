@@ -22,19 +22,22 @@ class Cause(Struct, frozen=True, gc=False):
 
 
 class Output(Struct, frozen=True, gc=False):
-    """A record to send: to which topic, under which key, and the rule and reason it rests on."""
+    """A record to send: to which topic, under which key, and the rule and reason it rests on. `department` is set when
+    only that one is meant."""
 
     topic: str
     key: str
     record: Record
     rule: str
     reason: str
+    department: str | None = None
 
 
 class Decision(Struct, frozen=True, gc=False):
     """A claim after a record, what is sent for it, and the payments whose state changed.
 
-    The engine adds the claim's version, the seen event id and the `claims.status` snapshot; a rule does not.
+    The engine adds the claim's version, the seen event id and the `claims.status` snapshot; a rule does not. With
+    `noted` nothing has changed that departments see: the claim keeps its version, and no snapshot is added.
     """
 
     claim: Claim
@@ -42,6 +45,7 @@ class Decision(Struct, frozen=True, gc=False):
     reason: str
     outputs: tuple[Output, ...] = ()
     payments: tuple[Payment, ...] = ()
+    noted: bool = False
 
 
 class PolicyDecision(Struct, frozen=True, gc=False):

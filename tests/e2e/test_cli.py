@@ -301,6 +301,30 @@ def test_a_retry_wakes_only_a_claim_with_parked_records(claimhub: Claimhub, kafk
     assert wake.key() == b"CLM-2026-000003"
 
 
+@pytest.mark.usefixtures("paid_ledger")
+def test_resync_asks_the_hub_for_one_claim_and_one_department(claimhub: Claimhub, kafka: Broker) -> None:
+    """The command goes to the claim's lane. An unknown department is wrong use, an unknown claim is not there."""
+    assert claimhub("resync", make.CLAIM, "SECRET").code == 2
+    assert claimhub("resync", UNKNOWN_CLAIM, "finance").code == 1
+    assert claimhub("resync", make.CLAIM, "finance", "--dry-run").code == 0
+    (place,) = claimhub("resync", make.CLAIM, "finance", "--json").json
+    (command,) = kafka.came("operations.command.v1")
+
+    assert place[:2] == ["operations.command.v1", partition_for(make.CLAIM.encode(), 4)]
+    assert command.key() == make.CLAIM.encode()
+
+
+def test_commands_leave_a_ledger_that_holds(claimhub: Claimhub, paid_ledger: FilledLedger) -> None:
+    """They are in the journal and the timeline, and `verify` counts versions without them."""
+    version = claimhub("claim", "show", make.CLAIM, "--json").json["version"]
+    paid_ledger.take(make.command("finance"), make.command("siu", 1))
+    moments = claimhub("claim", "timeline", make.CLAIM, "--json").json
+
+    assert claimhub("verify").code == 0
+    assert claimhub("claim", "show", make.CLAIM, "--json").json["version"] == version
+    assert [moment["rule"] for moment in moments[-3:]] == ["sync.resync", "sync.resync", "sync.acknowledged"]
+
+
 def test_topics_apply_makes_what_is_missing_and_tells_what_does_not_fit(
     claimhub: Claimhub, kafka_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

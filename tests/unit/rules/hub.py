@@ -89,7 +89,7 @@ class Hub:
         except Dead as dead:
             self.dead.append(dead)
             return None
-        claim = replace(decided.claim, version=self.claim.version + 1)
+        claim = replace(decided.claim, version=self.claim.version + (not decided.noted))
         assert json.decode(json.encode(claim), type=Claim) == claim
         self.claim = claim
         self.stages.append(self.stage)
