@@ -418,3 +418,10 @@ class Command(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.kind is CommandKind.ACKNOWLEDGE and self.version is None:
             raise ValueError("version is missing: say which version was seen")
+
+
+class ClockTick(Record, frozen=True, kw_only=True):
+    """A claim's clock has come to a warning or to its deadline, at `at_ms`. Key: claim number."""
+
+    claim: Identifier
+    at_ms: TimeMs

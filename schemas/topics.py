@@ -14,6 +14,7 @@ from msgspec import Struct
 from schemas.records import (
     AdjusterDecision,
     ClaimStatus,
+    ClockTick,
     Command,
     CustomerNotice,
     DeadLetter,
@@ -31,6 +32,7 @@ from schemas.records import (
 )
 
 DEAD_LETTERS: Final = "hub.dead-letter.v1"
+CLOCKS: Final = "hub.clock.v1"
 
 _DAY_MS: Final = 86_400_000
 
@@ -144,6 +146,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("hub.policy-wanted.v1", _INTERNAL, PolicyWanted, Key.POLICY),
         _topic("hub.wake.v1", _INTERNAL, Wake),
         _topic("operations.command.v1", _IN, Command),
+        _topic(CLOCKS, _INTERNAL, ClockTick),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

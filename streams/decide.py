@@ -10,11 +10,12 @@ import msgspec
 from monitoring.metrics import Outcome
 from schemas.partitioner import partition_for
 from schemas.records import DeadLetter, PaymentInstruction, Policy, Record, Wake, WakeKind
-from schemas.topics import TOPICS, Direction, Key
+from schemas.topics import CLOCKS, TOPICS, Direction, Key
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, StateRow
 from streams.flows import FLOWS, PolicyKey
 from streams.outcomes import Dead, Park
 from streams.received import Parsed, pack_headers, unpack_headers
+from streams.rules import clocks
 from streams.rules.claim import Claim, Payment, Stage
 from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PolicyDecision
 from streams.rules.policy_file import PolicyFile
@@ -202,7 +203,10 @@ class Decider:
         if decision.noted:
             self._note(parsed, claim, decision, inputs)
             return
-        claim = msgspec.structs.replace(decision.claim, version=claim.version + 1, seen=(*claim.seen, parsed.event_id))
+        # A tick is known again by what it finds, so a claim does not grow by those it gets.
+        seen_now = claim.seen if parsed.topic == CLOCKS else (*claim.seen, parsed.event_id)
+        after = clocks.run(claim, decision.claim, parsed.cause)
+        claim = msgspec.structs.replace(after, version=claim.version + 1, seen=seen_now)
         self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, inputs)
         stage = self._keep(claim, parsed.cause)
         for payment in decision.payments:

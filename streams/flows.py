@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from schemas.records import (
     AdjusterDecision,
+    ClockTick,
     Command,
     Document,
     Estimate,
@@ -19,7 +20,7 @@ from schemas.records import (
     Record,
     Wake,
 )
-from streams.rules import assessment, authority, intake, payments, survey, sync, underwriting
+from streams.rules import assessment, authority, clocks, intake, payments, survey, sync, underwriting
 
 PolicyKey = tuple[str | None, str]
 """A policy number, or None and a plate: which policies a record's handler may look up."""
@@ -52,6 +53,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "hub.policy-wanted.v1": Flow(PolicyWanted, underwriting.on_policy_wanted),
     "reporting.loss-notice.v1": Flow(LossNotice, intake.on_loss_notice, looks_up=_policy_of_notice),
     "hub.wake.v1": Flow(Wake, intake.on_wake, looks_up=_policy_of_wake),
+    "hub.clock.v1": Flow(ClockTick, clocks.on_tick, passes=True),
     "reporting.document.v1": Flow(Document, intake.on_document),
     "investigation.finding.v1": Flow(Finding, survey.on_finding),
     "repair.estimate.v1": Flow(Estimate, assessment.on_estimate),

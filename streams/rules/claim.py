@@ -162,6 +162,50 @@ class Payment(_Part, frozen=True, kw_only=True):
     cause: str
 
 
+class ClockKind(StrEnum):
+    """What the law or a contract leaves so many days for."""
+
+    DOCUMENT_LIST = "document-list"
+    DECISION = "decision"
+    PAYMENT = "payment"
+    REJECTION_NOTICE = "rejection-notice"
+
+
+class Mark(Struct, frozen=True, array_like=True, gc=False):
+    """When something became of a clock, and the ref of the record that this rests on."""
+
+    at_ms: int
+    cause: str
+
+
+class Pause(Struct, frozen=True, array_like=True, gc=False):
+    """A time in which a clock stood still."""
+
+    began: Mark
+    ended: Mark | None = None
+
+
+class Clock(_Part, frozen=True, kw_only=True):
+    """So many calendar `days` to do something in; one that ended is kept.
+
+    `about` tells apart clocks of one kind, `case` says which of the product's lengths it has. `warned` are the warnings
+    given, in their order. `due_at_ms` is the deadline by what is known, `next_at_ms` the next warning or the breach
+    still to come.
+    """
+
+    kind: ClockKind
+    about: str = ""
+    case: str = ""
+    days: int
+    started: Mark
+    due_at_ms: int = 0
+    next_at_ms: int | None = None
+    pauses: tuple[Pause, ...] = ()
+    warned: tuple[Mark, ...] = ()
+    breached: Mark | None = None
+    ended: Mark | None = None
+
+
 class Stage(StrEnum):
     """Where a claim stands, derived from its facts, tasks and money."""
 
@@ -195,6 +239,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     payments: tuple[Payment, ...] = ()
     notices: tuple[str, ...] = ()
+    clocks: tuple[Clock, ...] = ()
     seen: tuple[str, ...] = ()
     acknowledged: dict[str, int] = {}
 

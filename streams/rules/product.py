@@ -10,6 +10,8 @@ from typing import Protocol, TypeVar
 from msgspec import Struct, toml
 
 from schemas.records import Fault
+from streams.rules.claim import ClockKind
+from streams.rules.deadlines import Calendar
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -73,6 +75,16 @@ class RiskWeights(_Data, frozen=True, kw_only=True):
     near_limit: int
 
 
+class ClockTerms(_Data, frozen=True, kw_only=True):
+    """How many calendar days a clock has, and which article or contract says so. With a `case`, such as a cover, the
+    length holds for that one; without, for every other."""
+
+    kind: ClockKind
+    case: str = ""
+    days: int
+    source: str
+
+
 class Terms(_Data, frozen=True, kw_only=True):
     """The rules of a product from a date on."""
 
@@ -82,6 +94,7 @@ class Terms(_Data, frozen=True, kw_only=True):
     authority: AuthorityLimits
     risk: RiskWeights
     liability_share: Mapping[Fault, int]
+    clocks: tuple[ClockTerms, ...]
 
 
 class _Dated(Protocol):
@@ -93,9 +106,10 @@ D = TypeVar("D", bound=_Dated)
 
 
 class Product(_Data, frozen=True, kw_only=True):
-    """A product file; terms and limits are newest first."""
+    """A product file; terms and limits are newest first. `calendar` has the days that clocks count."""
 
     currency: str
+    calendar: Calendar
     terms: tuple[Terms, ...]
     compulsory: tuple[Compulsory, ...]
 

@@ -196,8 +196,8 @@ BUGS: Final = (
         "dedupe window too short",
         "an event repeated late changes the claim a second time",
         "streams/decide.py",
-        "version=claim.version + 1, seen=(*claim.seen, parsed.event_id)",
-        "version=claim.version + 1, seen=(*claim.seen[-100:], parsed.event_id)",
+        "else (*claim.seen, parsed.event_id)\n",
+        "else (*claim.seen[-100:], parsed.event_id)\n",
         (f"{DECIDE}test_an_event_is_known_again_however_much_came_between",),
     ),
     Bug(

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from schemas.records import Policy, PolicyWanted, Record, Wake
 from streams.flows import FLOWS
 from streams.outcomes import Dead, Park
+from streams.rules import clocks
 from streams.rules.claim import Claim, Payment, Stage
 from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PolicyDecision
 from streams.rules.policy_file import PolicyFile
@@ -80,16 +81,16 @@ class Hub:
         for file in self.policies.values():
             if file.plate is not None:
                 by_plate[file.plate] = (*by_plate.get(file.plate, ()), *file.versions)
+        cause = self._cause(record)
         try:
-            decided: Decision = flow.handler(
-                self.claim, record, self._cause(record), CapturedLookups(by_number, by_plate)
-            )
+            decided: Decision = flow.handler(self.claim, record, cause, CapturedLookups(by_number, by_plate))
         except Park as park:
             return park
         except Dead as dead:
             self.dead.append(dead)
             return None
-        claim = replace(decided.claim, version=self.claim.version + (not decided.noted))
+        after = clocks.run(self.claim, decided.claim, cause)
+        claim = replace(after, version=self.claim.version + (not decided.noted))
         assert json.decode(json.encode(claim), type=Claim) == claim
         self.claim = claim
         self.stages.append(self.stage)
