@@ -19,6 +19,9 @@ Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 AmountMinor = Annotated[int, Meta(ge=0, le=10**15)]
 TimeMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]
+Days = Annotated[int, Meta(ge=0, le=36_600)]
+Facts = Annotated[dict[Identifier, Text], Meta(max_length=50)]
+"""What one line of business wants to know and others do not, by name; which names is in the line's product file."""
 
 
 class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -26,9 +29,12 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
 
 class Line(StrEnum):
-    """A line of business."""
+    """The lines of business the hub comes with; each is a product file and a file of rules."""
 
     MOTOR = "motor"
+    HEALTH = "health"
+    ACCIDENT = "accident"
+    PROPERTY = "property"
 
 
 class Fault(StrEnum):
@@ -43,7 +49,7 @@ class Fault(StrEnum):
 
 
 class DamagedObject(StrEnum):
-    """What was damaged, and so which cover answers for it."""
+    """What motor claims call what was damaged; other lines have words of their own, in their product files."""
 
     OWN_VEHICLE = "own-vehicle"
     THIRD_PARTY_PROPERTY = "third-party-property"
@@ -76,29 +82,31 @@ class LossNotice(Record, frozen=True, kw_only=True):
     """First notice of loss, from the reporting desk. A later notice for the same claim corrects the earlier one."""
 
     claim: Identifier
-    line: Line
+    line: Identifier
     policy_number: Identifier | None = None
-    plate: Identifier
+    plate: Identifier | None = None
     vin: Identifier | None = None
     loss_at_ms: TimeMs
     notified_at_ms: TimeMs
     place: Text
     cause: Identifier
-    driver_name: Text
+    driver_name: Text | None = None
     driver_id: Identifier | None = None
-    fault: Fault
-    injury: bool
-    damaged: Annotated[tuple[DamagedObject, ...], Meta(min_length=1, max_length=2)]
+    fault: Fault = Fault.UNKNOWN
+    injury: bool = False
+    damaged: Annotated[tuple[Identifier, ...], Meta(min_length=1, max_length=10)]
     estimated_loss_minor: AmountMinor
     currency: Currency
     photos: Annotated[tuple[Sha256, ...], Meta(max_length=100)] = ()
     reporter_name: Text
     reporter_phone: Identifier
     payee: BankAccount
+    facts: Facts = {}
 
     def __post_init__(self) -> None:
         check_currency(self.currency, "currency")
-        check_plate(self.plate, "plate")
+        if self.plate is not None:
+            check_plate(self.plate, "plate")
         if self.vin is not None:
             check_vin(self.vin, "vin")
         if self.driver_id is not None:
@@ -120,12 +128,16 @@ class Document(Record, frozen=True, kw_only=True):
 
 
 class PolicyCover(Record, frozen=True, kw_only=True):
-    """One cover of a policy version; `deductible_bp` is in basis points."""
+    """One cover of a policy version. Which of the terms a cover needs is in the steps of its settlement."""
 
     cover: Identifier
     sum_insured_minor: AmountMinor
     deductible_minor: AmountMinor = 0
     deductible_bp: BasisPoints = 0
+    reimbursement_bp: BasisPoints | None = None
+    daily_minor: AmountMinor | None = None
+    waiting_days: Days = 0
+    insurable_value_minor: AmountMinor | None = None
 
 
 class Policy(Record, frozen=True, kw_only=True):
@@ -133,20 +145,22 @@ class Policy(Record, frozen=True, kw_only=True):
 
     policy_number: Identifier
     version: Annotated[int, Meta(ge=1)]
-    line: Line
+    line: Identifier
     product: Identifier
     holder_name: Text
-    plate: Identifier
+    plate: Identifier | None = None
     vin: Identifier | None = None
     issued_at_ms: TimeMs
     effective_from_ms: TimeMs
     effective_to_ms: TimeMs
     currency: Currency
     covers: Annotated[tuple[PolicyCover, ...], Meta(min_length=1, max_length=50)]
+    facts: Facts = {}
 
     def __post_init__(self) -> None:
         check_currency(self.currency, "currency")
-        check_plate(self.plate, "plate")
+        if self.plate is not None:
+            check_plate(self.plate, "plate")
         if self.vin is not None:
             check_vin(self.vin, "vin")
         if self.effective_from_ms >= self.effective_to_ms:
@@ -157,21 +171,31 @@ class FindingKind(StrEnum):
     """Who looked into the loss."""
 
     SURVEY = "survey"
+    POLICE = "police"
+    WITNESS = "witness"
+    HOSPITAL_CHECK = "hospital-check"
+    LOSS_ADJUSTER = "loss-adjuster"
+    DISABILITY = "disability"
+    RE_INSPECTION = "re-inspection"
 
 
 class Finding(Record, frozen=True, kw_only=True):
-    """What a survey found: the fault, whether it contradicts the notice, and the loss if it was estimated."""
+    """What somebody found who looked into the loss: the fault, whether it contradicts the notice, and the loss, the
+    cost of rescue and the salvage if they were valued. `disability_grade` is 1 (gravest) to 10."""
 
     claim: Identifier
     finding_id: Identifier
     kind: FindingKind
     surveyor: Identifier
     found_at_ms: TimeMs
-    fault: Fault
+    fault: Fault = Fault.UNKNOWN
     contradicts_notice: bool
     summary: Text
     loss_minor: AmountMinor | None = None
     currency: Currency
+    rescue_minor: AmountMinor | None = None
+    salvage_minor: AmountMinor = 0
+    disability_grade: Annotated[int, Meta(ge=1, le=10)] | None = None
 
     def __post_init__(self) -> None:
         check_currency(self.currency, "currency")
@@ -202,7 +226,7 @@ class Estimate(Record, frozen=True, kw_only=True):
 
     claim: Identifier
     shop: Identifier
-    damaged: DamagedObject
+    damaged: Identifier
     version: Annotated[int, Meta(ge=1, le=99)]
     issued_at_ms: TimeMs
     currency: Currency
@@ -220,7 +244,7 @@ class Invoice(Record, frozen=True, kw_only=True):
 
     claim: Identifier
     shop: Identifier
-    damaged: DamagedObject
+    damaged: Identifier
     issuer: Identifier
     code: Identifier
     number: Identifier
@@ -236,6 +260,56 @@ class Invoice(Record, frozen=True, kw_only=True):
             raise ValueError("buckets has the same bucket twice")
         if sum(bucket.amount_minor for bucket in self.buckets) != self.total_minor:
             raise ValueError("total_minor is not the sum of buckets")
+
+
+class BillKind(StrEnum):
+    """What a hospital charges for."""
+
+    DRUG = "drug"
+    EXAM = "exam"
+    BED = "bed"
+    TREATMENT = "treatment"
+    SURGERY = "surgery"
+    OTHER = "other"
+
+
+class BillItem(Record, frozen=True, kw_only=True):
+    """One position of a hospital bill; `code` is its number in the medical insurance catalogue."""
+
+    item_id: Identifier
+    kind: BillKind
+    code: Identifier | None = None
+    description: Text
+    net_minor: AmountMinor
+
+
+class HospitalBill(Record, frozen=True, kw_only=True):
+    """A hospital's itemised bill; (issuer, code, number) and the content's SHA-256 identify the paper.
+
+    `total_minor` is as printed: it need not be the sum of the items. `paid_by_others_minor` is what social insurance
+    or others have paid of it.
+    """
+
+    claim: Identifier
+    hospital: Identifier
+    issuer: Identifier
+    code: Identifier
+    number: Identifier
+    sha256: Sha256
+    admitted_at_ms: TimeMs
+    discharged_at_ms: TimeMs
+    issued_at_ms: TimeMs
+    currency: Currency
+    items: Annotated[tuple[BillItem, ...], Meta(min_length=1, max_length=2000)]
+    total_minor: AmountMinor
+    paid_by_others_minor: AmountMinor = 0
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+        if len({item.item_id for item in self.items}) != len(self.items):
+            raise ValueError("items has the same item_id twice")
+        if self.discharged_at_ms < self.admitted_at_ms:
+            raise ValueError("discharged_at_ms is before admitted_at_ms")
 
 
 class DecisionAction(StrEnum):

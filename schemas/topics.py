@@ -21,6 +21,7 @@ from schemas.records import (
     Document,
     Estimate,
     Finding,
+    HospitalBill,
     Invoice,
     LossNotice,
     PaymentInstruction,
@@ -60,6 +61,7 @@ class Owner(StrEnum):
     UNDERWRITING = "underwriting"
     INVESTIGATION = "investigation"
     REPAIR = "repair"
+    HOSPITAL = "hospital"
     ADJUSTER = "adjuster"
     FINANCE = "finance"
     CLAIMS = "claims"
@@ -147,6 +149,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("hub.wake.v1", _INTERNAL, Wake),
         _topic("operations.command.v1", _IN, Command),
         _topic(CLOCKS, _INTERNAL, ClockTick),
+        _topic("hospital.bill.v1", _IN, HospitalBill),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

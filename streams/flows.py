@@ -12,6 +12,7 @@ from schemas.records import (
     Document,
     Estimate,
     Finding,
+    HospitalBill,
     Invoice,
     LossNotice,
     PaymentStatus,
@@ -20,7 +21,7 @@ from schemas.records import (
     Record,
     Wake,
 )
-from streams.rules import assessment, authority, clocks, intake, payments, survey, sync, underwriting
+from streams.rules import assessment, authority, bills, clocks, intake, payments, survey, sync, underwriting
 
 PolicyKey = tuple[str | None, str]
 """A policy number, or None and a plate: which policies a record's handler may look up."""
@@ -41,7 +42,7 @@ class Flow(Struct, frozen=True):
 
 
 def _policy_of_notice(notice: LossNotice) -> PolicyKey:
-    return notice.policy_number, notice.plate
+    return notice.policy_number, notice.plate or ""
 
 
 def _policy_of_wake(wake: Wake) -> PolicyKey:
@@ -58,6 +59,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "investigation.finding.v1": Flow(Finding, survey.on_finding),
     "repair.estimate.v1": Flow(Estimate, assessment.on_estimate),
     "repair.invoice.v1": Flow(Invoice, assessment.on_invoice),
+    "hospital.bill.v1": Flow(HospitalBill, bills.on_bill),
     "adjuster.decision.v1": Flow(AdjusterDecision, authority.on_decision),
     "finance.payment-status.v1": Flow(PaymentStatus, payments.on_payment_status),
     "operations.command.v1": Flow(Command, sync.on_command, passes=True),

@@ -6,6 +6,8 @@ from typing import Any
 from schemas.records import (
     AdjusterDecision,
     BankAccount,
+    BillItem,
+    BillKind,
     Bucket,
     BucketAmount,
     Command,
@@ -18,6 +20,7 @@ from schemas.records import (
     Fault,
     Finding,
     FindingKind,
+    HospitalBill,
     Invoice,
     Line,
     LossNotice,
@@ -210,3 +213,61 @@ def command(department: str = "finance", version: int | None = None, **changes: 
     }
     values.update(changes)
     return Command(**values)
+
+
+INSURED = {"insured_person": "11010519491231002X"}
+PATIENT = {**INSURED, "hospital": "hospital-11", "visit_date": "2026-04-01", "diagnosis": "左侧胫骨骨折"}
+PLACE = {"insured_place": "北京市，一号仓库"}
+MEDICAL = PolicyCover(cover="medical", sum_insured_minor=600_000_00, deductible_minor=10_000_00, reimbursement_bp=9_000)
+ALLOWANCE = PolicyCover(cover="hospital-allowance", sum_insured_minor=27_000_00, daily_minor=150_00, waiting_days=3)
+DISABILITY = PolicyCover(cover="disability", sum_insured_minor=200_000_00)
+BUILDING = PolicyCover(
+    cover="property",
+    sum_insured_minor=800_000_00,
+    insurable_value_minor=1_200_000_00,
+    deductible_minor=2_000_00,
+    deductible_bp=500,
+)
+RESCUE = PolicyCover(cover="rescue-cost", sum_insured_minor=800_000_00, insurable_value_minor=1_200_000_00)
+
+
+def policy_of(line: str, facts: Mapping[str, str], *covers: PolicyCover) -> Policy:
+    """A policy of another line than motor, in force all 2026."""
+    return policy(line=line, product=f"{line}-basic", plate=None, facts=dict(facts), covers=covers)
+
+
+def notice_of(line: str, facts: Mapping[str, str], *damaged: str, **changes: object) -> LossNotice:
+    """A notice of another line than motor."""
+    values: dict[str, Any] = {
+        "line": line,
+        "facts": dict(facts),
+        "damaged": damaged,
+        "plate": None,
+        "driver_name": None,
+    }
+    values |= {"fault": Fault.UNKNOWN, "photos": ()}
+    return notice(**values | changes)
+
+
+def bill(*nets: int, **changes: object) -> HospitalBill:
+    """A hospital's bill over treatments of these amounts: two days, nothing paid by others."""
+    items = tuple(
+        BillItem(item_id=str(number), kind=BillKind.TREATMENT, description="治疗费", net_minor=net)
+        for number, net in enumerate(nets or (2_000_00,), 1)
+    )
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "hospital": "hospital-11",
+        "issuer": "12110000400686364A",
+        "code": "110102",
+        "number": "00000042",
+        "sha256": PHOTO,
+        "admitted_at_ms": LOSS_MS,
+        "discharged_at_ms": LOSS_MS + 2 * DAY_MS,
+        "issued_at_ms": LOSS_MS + 2 * DAY_MS,
+        "currency": "CNY",
+        "items": items,
+        "total_minor": sum(item.net_minor for item in items),
+    }
+    values.update(changes)
+    return HospitalBill(**values)

@@ -10,9 +10,11 @@ WAKE: Final = "hub.wake.v1"
 FINDING: Final = "investigation.finding.v1"
 ESTIMATE: Final = "repair.estimate.v1"
 INVOICE: Final = "repair.invoice.v1"
+BILL: Final = "hospital.bill.v1"
+DOCUMENT: Final = "reporting.document.v1"
 DECISION: Final = "adjuster.decision.v1"
 
-BEFORE_SETTLEMENT: Final = (NOTICE, FINDING, ESTIMATE, INVOICE)
+BEFORE_SETTLEMENT: Final = (NOTICE, DOCUMENT, FINDING, ESTIMATE, INVOICE, BILL)
 """What may still be missing before a registered claim's settlement can be computed."""
 
 

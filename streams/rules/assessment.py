@@ -11,8 +11,8 @@ from streams.outcomes import Dead, Park
 from streams.rules.admission import ESTIMATE, check_policy_currency, undecided
 from streams.rules.claim import Assessed, Claim, KeptLine
 from streams.rules.decision import Cause, Decision, Lookups
-from streams.rules.product import motor
-from streams.rules.progress import advance, covered
+from streams.rules.lines import LINES, terms_of
+from streams.rules.progress import advance
 
 
 class Match(NamedTuple):
@@ -77,7 +77,7 @@ def on_invoice(claim: Claim, invoice: Invoice, cause: Cause, seen: Lookups) -> D
     if known is None:
         raise Park(f"the invoice of {invoice.damaged} waits for an estimate", until=(ESTIMATE,))
     paper = f"{invoice.issuer}/{invoice.code}/{invoice.number}"
-    if any(other.invoice == paper and other.damaged is not known.damaged for other in claim.assessed):
+    if any(other.invoice == paper and other.damaged != known.damaged for other in claim.assessed):
         raise Dead(
             "same-paper", "issuer, code, number: this invoice was already presented for the other damaged object"
         )
@@ -137,7 +137,7 @@ def _assessable(claim: Claim, record: Estimate | Invoice, what: str) -> Assessed
     """What is known of the object the record is on, once the record may act on it."""
     notice, policy = undecided(claim, what)
     check_policy_currency(record.currency, policy, what)
-    if record.damaged not in covered(notice, policy):
+    if record.damaged not in LINES[notice.line].covered(notice, policy):
         raise Dead("not-covered", f"damaged: {what} is for {record.damaged}, which notice or policy do not have")
     known = claim.assessed_of(record.damaged)
     if known is not None and known.shop != record.shop:
@@ -146,8 +146,8 @@ def _assessable(claim: Claim, record: Estimate | Invoice, what: str) -> Assessed
 
 
 def _matched(claim: Claim, known: Assessed, invoiced: Mapping[Bucket, int], currency: str) -> tuple[Assessed, str]:
-    loss_at_ms = 0 if claim.notice is None else claim.notice.loss_at_ms
-    agreed, excess = match(known.buckets, invoiced, motor().terms_at(loss_at_ms).tolerance_minor)
+    tolerance_minor = 0 if claim.notice is None else terms_of(claim.notice).tolerance_minor
+    agreed, excess = match(known.buckets, invoiced, tolerance_minor)
     words = f"{format_minor(agreed, currency)} agreed"
     if excess:
         above = ", ".join(f"{bucket} by {format_minor(amount, currency)}" for bucket, amount in excess.items())
@@ -156,7 +156,7 @@ def _matched(claim: Claim, known: Assessed, invoiced: Mapping[Bucket, int], curr
 
 
 def _with(claim: Claim, known: Assessed) -> Claim:
-    others = (other for other in claim.assessed if other.damaged is not known.damaged)
+    others = (other for other in claim.assessed if other.damaged != known.damaged)
     return replace(claim, assessed=tuple(sorted((*others, known), key=lambda assessed: assessed.damaged)))
 
 

@@ -12,7 +12,8 @@ from streams.rules import notices, payments
 from streams.rules.admission import BEFORE_SETTLEMENT, DECISION, undecided
 from streams.rules.claim import Approval, Claim, Notice, Outcome, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
-from streams.rules.product import AuthorityLimits, motor
+from streams.rules.lines import terms_of
+from streams.rules.product import AuthorityLimits
 
 COMPUTED: Final = "hub:settlement"
 AUTOMATIC: Final = "hub:automatic"
@@ -69,7 +70,7 @@ def on_decision(claim: Claim, decision: AdjusterDecision, cause: Cause, seen: Lo
     """
     notice, _ = undecided(claim, "the decision")
     settlement = _settlement(claim, decision)
-    limits = motor().terms_at(notice.loss_at_ms).authority
+    limits = terms_of(notice).authority
     needed = roles_needed(_amount(settlement), limits)
     _check_authority(claim, decision, settlement, needed)
     which = f"settlement {settlement.version} of {format_minor(settlement.payable_minor, settlement.currency)}"

@@ -5,7 +5,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.records import BankAccount, Bucket, DamagedObject, Fault, Line, PolicyCover, Role
+from schemas.records import BankAccount, Bucket, Fault, FindingKind, PolicyCover, Role
 
 
 class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -15,8 +15,16 @@ class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 class TaskKind(StrEnum):
     """What a claim waits for."""
 
+    FACTS = "facts"
     POLICY = "policy"
+    DOCUMENTS = "documents"
     SURVEY = "survey"
+    POLICE = "police"
+    WITNESS = "witness"
+    HOSPITAL_CHECK = "hospital-check"
+    LOSS_ADJUSTER = "loss-adjuster"
+    BILL = "bill"
+    DISABILITY = "disability"
     ESTIMATE = "estimate"
     SUPPLEMENT = "supplement"
     INVOICE = "invoice"
@@ -35,14 +43,16 @@ class Task(_Part, frozen=True, kw_only=True):
 class Notice(_Part, frozen=True, kw_only=True):
     """What the newest loss notice said, as far as decisions rest on it."""
 
-    line: Line
+    line: str
     policy_number: str | None = None
-    plate: str
+    plate: str | None = None
     vin: str | None = None
     loss_at_ms: int
     notified_at_ms: int
-    fault: Fault
-    damaged: tuple[DamagedObject, ...]
+    cause: str
+    fault: Fault = Fault.UNKNOWN
+    injury: bool = False
+    damaged: tuple[str, ...]
     estimated_loss_minor: int
     currency: str
     photos: int = 0
@@ -50,6 +60,7 @@ class Notice(_Part, frozen=True, kw_only=True):
     reporter_phone: str
     payee: BankAccount
     payee_changed: bool = False
+    facts: dict[str, str] = {}
 
 
 class PolicyInForce(_Part, frozen=True, kw_only=True):
@@ -70,12 +81,17 @@ class PolicyInForce(_Part, frozen=True, kw_only=True):
         return None
 
 
-class Surveyed(_Part, frozen=True, kw_only=True):
-    """What the newest finding said."""
+class Found(_Part, frozen=True, kw_only=True):
+    """What the newest finding of its kind said; amounts in minor units of the policy's currency."""
 
-    fault: Fault
+    kind: FindingKind
+    fault: Fault = Fault.UNKNOWN
     contradicts_notice: bool = False
     found_at_ms: int
+    loss_minor: int | None = None
+    rescue_minor: int | None = None
+    salvage_minor: int = 0
+    disability_grade: int | None = None
 
 
 class KeptLine(Struct, frozen=True, array_like=True, gc=False):
@@ -96,7 +112,7 @@ class Assessed(_Part, frozen=True, kw_only=True):
     Buckets and lines go once the claim is decided: nothing later rests on them.
     """
 
-    damaged: DamagedObject
+    damaged: str
     shop: str
     version: int
     buckets: dict[Bucket, int] = {}
@@ -106,6 +122,18 @@ class Assessed(_Part, frozen=True, kw_only=True):
     invoiced: dict[Bucket, int] | None = None
     agreed_minor: int | None = None
     excess: bool = False
+
+
+class KeptBill(_Part, frozen=True, kw_only=True):
+    """A hospital's bill: which paper it is, when the patient was there, and what of it counts, in minor units."""
+
+    paper: str
+    sha256: str
+    hospital: str
+    admitted_at_ms: int
+    discharged_at_ms: int
+    eligible_minor: int
+    paid_by_others_minor: int = 0
 
 
 class SettlementVersion(_Part, frozen=True, kw_only=True):
@@ -222,18 +250,19 @@ class Stage(StrEnum):
 
 
 class Claim(_Part, frozen=True, kw_only=True):
-    """Everything decisions on one claim rest on. `open_tasks` are oldest first, `notices` the customer notices sent,
-    `seen` the applied event ids, `acknowledged` the newest version each department says it has seen. The journal keeps
-    what is not here."""
+    """Everything decisions on one claim rest on. `findings` has the newest of each kind, `documents` the kind of each
+    by its id; `open_tasks` are oldest first, `notices` the customer notices sent, `seen` the applied event ids,
+    `acknowledged` the newest version each department says it has seen. The journal keeps what is not here."""
 
     number: str
     version: int = 0
     notice: Notice | None = None
     policy: PolicyInForce | None = None
-    surveyed: Surveyed | None = None
-    documents: tuple[str, ...] = ()
+    findings: tuple[Found, ...] = ()
+    documents: dict[str, str] = {}
     open_tasks: tuple[Task, ...] = ()
     assessed: tuple[Assessed, ...] = ()
+    bills: tuple[KeptBill, ...] = ()
     settlement: SettlementVersion | None = None
     approvals: tuple[Approval, ...] = ()
     outcome: Outcome | None = None
@@ -245,9 +274,11 @@ class Claim(_Part, frozen=True, kw_only=True):
 
     @property
     def fault(self) -> Fault:
-        """The insured's fault: as a survey found it, else as the notice said."""
-        if self.surveyed is not None and self.surveyed.fault is not Fault.UNKNOWN:
-            return self.surveyed.fault
+        """The insured's fault: as the police found it, else a survey, else as the notice said."""
+        for kind in (FindingKind.POLICE, FindingKind.SURVEY):
+            found = self.found(kind)
+            if found is not None and found.fault is not Fault.UNKNOWN:
+                return found.fault
         return Fault.UNKNOWN if self.notice is None else self.notice.fault
 
     def decided(self, outcome: Outcome) -> "Claim":
@@ -260,6 +291,16 @@ class Claim(_Part, frozen=True, kw_only=True):
             assessed=tuple(replace(known, buckets={}, lines=(), invoiced=None) for known in self.assessed),
         )
 
-    def assessed_of(self, damaged: DamagedObject) -> Assessed | None:
+    def assessed_of(self, damaged: str) -> Assessed | None:
         """What is known of one damaged object's repair."""
-        return next((known for known in self.assessed if known.damaged is damaged), None)
+        for known in self.assessed:
+            if known.damaged == damaged:
+                return known
+        return None
+
+    def found(self, kind: FindingKind) -> Found | None:
+        """The newest finding of a kind."""
+        for found in self.findings:
+            if found.kind is kind:
+                return found
+        return None

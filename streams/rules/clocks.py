@@ -15,8 +15,8 @@ from schemas.records import ClockTick, NoticeKind
 from streams.rules.claim import Claim, Clock, ClockKind, Mark, Notice, Outcome, Pause, PaymentState
 from streams.rules.deadlines import Calendar, day_of, moment
 from streams.rules.decision import Cause, Decision, Lookups
-from streams.rules.product import ClockTerms, Product, Terms, motor
-from streams.rules.progress import COVER_OF, covered
+from streams.rules.lines import LINES
+from streams.rules.product import ClockTerms, Product, Terms
 
 WARNING: Final = "clocks.warning"
 BREACH: Final = "clocks.breach"
@@ -238,9 +238,10 @@ def _cases(claim: Claim, notice: Notice) -> Collection[str]:
     """The covers a claim is on: as settled, else those that may answer for what was damaged."""
     if claim.settlement is not None:
         return claim.settlement.covers
-    damaged = notice.damaged if claim.policy is None else covered(notice, claim.policy)
-    return [COVER_OF[it] for it in damaged]
+    line = LINES[notice.line]
+    damaged = notice.damaged if claim.policy is None else line.covered(notice, claim.policy)
+    return [line.covers[it] for it in damaged if it in line.covers]
 
 
 def _product(notice: Notice) -> Product:
-    return motor()
+    return LINES[notice.line].product

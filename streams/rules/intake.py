@@ -5,18 +5,20 @@ from msgspec.structs import replace
 
 from schemas.records import Document, LossNotice, NoticeKind, Policy, PolicyWanted, Wake, WakeKind
 from streams.outcomes import Dead
-from streams.rules import notices
+from streams.rules import facts, notices
 from streams.rules.admission import check_policy_currency, noticed
 from streams.rules.claim import Claim, Notice, Outcome, PolicyInForce, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
-from streams.rules.progress import advance, covered
+from streams.rules.lines import LINES
+from streams.rules.progress import advance
 
 
 class _NotKnown(Struct, frozen=True):
-    """No policy can be told yet: who can help, and why."""
+    """No policy can be told yet: who can help, and why. `kind` is what they are asked for."""
 
     addressee: str
     why: str
+    kind: TaskKind = TaskKind.POLICY
 
 
 class _NotInForce(Struct, frozen=True):
@@ -28,8 +30,9 @@ class _NotInForce(Struct, frozen=True):
 def on_loss_notice(claim: Claim, record: LossNotice, cause: Cause, seen: Lookups) -> Decision:
     """Register the claim when a policy was in force at the loss time; a later notice corrects the earlier one.
 
-    An unknown policy is asked for and leaves the claim reported. Raises Dead for a notice before its loss, in another
-    currency than the policy's, or on a claim that is decided or was not accepted.
+    An unknown policy is asked for, and so are facts the line of business needs; both leave the claim reported. Raises
+    Dead for an unknown line, a fact that is not written as it should be, a notice before its loss, in another currency
+    than the policy's, for another line than before, or on a claim that is decided or was not accepted.
     """
     if claim.outcome is Outcome.NOT_ACCEPTED:
         raise Dead("not-accepted", "the claim was not accepted: report the loss under a new claim number")
@@ -37,8 +40,9 @@ def on_loss_notice(claim: Claim, record: LossNotice, cause: Cause, seen: Lookups
         raise Dead("too-late", f"the claim is decided ({claim.outcome}), so the notice changes nothing any more")
     if record.notified_at_ms < record.loss_at_ms:
         raise Dead("notice-before-loss", "notified_at_ms is before loss_at_ms")
+    _check_line(record, claim.notice)
     notice = _kept(record, claim.notice)
-    found = policy_at_loss(notice, seen.policies(notice.policy_number, notice.plate))
+    found = _missing_facts(record) or policy_at_loss(notice, seen.policies(notice.policy_number, notice.plate or ""))
     if isinstance(found, PolicyInForce):
         check_policy_currency(notice.currency, found, "the notice")
     corrects, claim = claim.notice is not None, replace(claim, notice=notice)
@@ -53,9 +57,11 @@ def on_document(claim: Claim, document: Document, cause: Cause, seen: Lookups) -
     noticed(claim, "the document")
     if document.document_id in claim.documents:
         return Decision(claim, "intake.document", f"document {document.document_id} is already there")
-    documents = (*claim.documents, document.document_id)
+    claim = replace(claim, documents={**claim.documents, document.document_id: document.kind})
     reason = f"document {document.document_id} ({document.kind}) came"
-    return Decision(replace(claim, documents=documents), "intake.document", reason)
+    if any(task.kind is TaskKind.DOCUMENTS for task in claim.open_tasks):
+        return advance(claim, cause, "intake.document", reason)
+    return Decision(claim, "intake.document", reason)
 
 
 def on_wake(claim: Claim, wake: Wake, cause: Cause, seen: Lookups) -> Decision:
@@ -64,7 +70,9 @@ def on_wake(claim: Claim, wake: Wake, cause: Cause, seen: Lookups) -> Decision:
     if claim.policy is not None or claim.outcome is not None or wake.kind is WakeKind.RETRY:
         return Decision(claim, "intake.wake", f"woken ({wake.kind}): the claim itself waits for no policy")
     number = notice.policy_number or wake.policy_number
-    found = policy_at_loss(notice, seen.policies(number, notice.plate))
+    if any(task.kind is TaskKind.FACTS for task in claim.open_tasks):
+        return Decision(claim, "intake.wake", f"woken ({wake.kind}): the claim waits for facts of its notice")
+    found = policy_at_loss(notice, seen.policies(number, notice.plate or ""))
     if isinstance(found, PolicyInForce) and found.currency != notice.currency:
         found = _NotKnown("reporting", f"the notice is in {notice.currency}, policy {found.number} in {found.currency}")
     return _with_policy(claim, notice, found, cause, f"policy {number} arrived", ())
@@ -76,7 +84,8 @@ def policy_at_loss(notice: Notice, versions: tuple[Policy, ...]) -> PolicyInForc
     `versions` are all versions of the policy named, or without a number of every policy on the plate.
     """
     if not versions and notice.policy_number is None:
-        return _NotKnown("reporting", "no policy of this plate is known: the notice needs a policy number")
+        what = "of this plate is known" if notice.plate else "is named"
+        return _NotKnown("reporting", f"no policy {what}: the notice needs a policy number")
     if not versions:
         return _NotKnown("underwriting", f"policy {notice.policy_number} is not known yet")
     begun: dict[str, Policy] = {}
@@ -91,8 +100,9 @@ def policy_at_loss(notice: Notice, versions: tuple[Policy, ...]) -> PolicyInForc
     if len(in_force) > 1:
         return _NotKnown("reporting", f"policies {numbers} are in force: the notice needs a policy number")
     policy = in_force[0]
-    if policy.plate != notice.plate and (policy.vin is None or policy.vin != notice.vin):
-        return _NotKnown("reporting", f"policy {policy.policy_number} insures another vehicle: correct the notice")
+    other = _other_insured(policy, notice)
+    if other is not None:
+        return _NotKnown("reporting", f"policy {policy.policy_number} insures another {other}: correct the notice")
     inception = min(v.effective_from_ms for v in versions if v.policy_number == policy.policy_number)
     return PolicyInForce(
         number=policy.policy_number,
@@ -116,7 +126,7 @@ def _with_policy(
         return _wait_for_policy(claim, notice, found, cause, reason, told)
     if isinstance(found, _NotInForce):
         return _not_accepted(claim, found.why, cause, reason, told)
-    if not covered(notice, found):
+    if not LINES[notice.line].covered(notice, found):
         why = f"policy {found.number} has no cover for what was damaged: {', '.join(notice.damaged)}"
         return _not_accepted(claim, why, cause, reason, told)
     reason = f"{reason}; policy {found.number} version {found.version} was in force at the time of the loss"
@@ -128,7 +138,7 @@ def _with_policy(
 def _wait_for_policy(
     claim: Claim, notice: Notice, found: _NotKnown, cause: Cause, reason: str, told: tuple[Output, ...]
 ) -> Decision:
-    task = Task(kind=TaskKind.POLICY, addressee=found.addressee, opened=cause.ref, about=found.why)
+    task = Task(kind=found.kind, addressee=found.addressee, opened=cause.ref, about=found.why)
     reason = f"{reason}; {found.why}"
     if notice.policy_number is not None and found.addressee == "underwriting":
         wanted = PolicyWanted(policy_number=notice.policy_number, claim=claim.number, at_ms=cause.at_ms)
@@ -141,10 +151,32 @@ def _not_accepted(claim: Claim, why: str, cause: Cause, reason: str, told: tuple
     claim = replace(claim, policy=None).decided(Outcome.NOT_ACCEPTED)
     text = (
         f"Claim {claim.number}: we cannot accept it (不予受理): {why}. If the time of the loss or the policy number is "
-        "wrong, or another insurer covers the vehicle, report the loss again with the right data or to that insurer."
+        "wrong, or another insurer covers the loss, report the loss again with the right data or to that insurer."
     )
     claim, refused = notices.tell(claim, NoticeKind.NOT_ACCEPTED, "", text, cause, why)
     return Decision(claim, "intake.not-accepted", f"{reason}; not accepted: {why}", (*told, *refused))
+
+
+def _check_line(record: LossNotice, before: Notice | None) -> None:
+    if record.line not in LINES:
+        raise Dead("unknown-line", f"line: there is no such line of business; there are {', '.join(LINES)}")
+    if before is not None and before.line != record.line:
+        raise Dead("other-line", f"line: the claim is a {before.line} claim; report the loss under a new claim number")
+    facts.check(LINES[record.line].product, record)
+
+
+def _missing_facts(record: LossNotice) -> _NotKnown | None:
+    missing = facts.missing(LINES[record.line].product, record)
+    return _NotKnown("reporting", f"the notice lacks {', '.join(missing)}", TaskKind.FACTS) if missing else None
+
+
+def _other_insured(policy: Policy, notice: Notice) -> str | None:
+    """What the policy insures that is not what the notice is about."""
+    if policy.line != notice.line:
+        return "line of business"
+    if notice.plate is not None and policy.plate != notice.plate and (policy.vin is None or policy.vin != notice.vin):
+        return "vehicle"
+    return facts.other_insured(LINES[notice.line].product, notice.facts, policy.facts)
 
 
 def _kept(record: LossNotice, before: Notice | None) -> Notice:
@@ -156,7 +188,9 @@ def _kept(record: LossNotice, before: Notice | None) -> Notice:
         vin=record.vin,
         loss_at_ms=record.loss_at_ms,
         notified_at_ms=record.notified_at_ms,
+        cause=record.cause,
         fault=record.fault,
+        injury=record.injury,
         damaged=record.damaged,
         estimated_loss_minor=record.estimated_loss_minor,
         currency=record.currency,
@@ -165,4 +199,5 @@ def _kept(record: LossNotice, before: Notice | None) -> Notice:
         reporter_phone=record.reporter_phone,
         payee=record.payee,
         payee_changed=before is not None and (before.payee_changed or before.payee != record.payee),
+        facts=record.facts,
     )

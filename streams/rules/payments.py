@@ -13,8 +13,7 @@ from streams.rules import notices
 from streams.rules.admission import BEFORE_SETTLEMENT, DECISION, WAKE, registered
 from streams.rules.claim import Claim, Notice, Payment, PaymentState, SettlementVersion
 from streams.rules.decision import Cause, Decision, Lookups, Output
-
-PURPOSE: Final = "INSC"
+from streams.rules.lines import LINES
 
 STATE_OF: Final[Mapping[PaymentStatusCode, PaymentState]] = {
     PaymentStatusCode.RCVD: PaymentState.ACCEPTED,
@@ -75,7 +74,7 @@ def instruct(
         payee=notice.payee,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
-        purpose=PURPOSE,
+        purpose=LINES[notice.line].product.purpose,
         issued_at_ms=cause.at_ms,
         cause=cause.ref,
         rule=rule,

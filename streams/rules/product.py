@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct, toml
 
-from schemas.records import Fault
+from schemas.records import BillKind, Fault
 from streams.rules.claim import ClockKind
 from streams.rules.deadlines import Calendar
 
@@ -85,16 +85,44 @@ class ClockTerms(_Data, frozen=True, kw_only=True):
     source: str
 
 
+class RequiredDocument(_Data, frozen=True, kw_only=True):
+    """A kind of document the claimant must send when the loss as notified is above an amount."""
+
+    kind: str
+    above_minor: int = 0
+
+
 class Terms(_Data, frozen=True, kw_only=True):
-    """The rules of a product from a date on."""
+    """The rules of a product from a date on. `above_minor` are amounts above which more is asked, by what is asked;
+    which of them a line has, its rules say. `catalogue` has how the codes of eligible bill items begin."""
 
     since: datetime
-    survey_above_minor: int
-    tolerance_minor: int
+    above_minor: Mapping[str, int] = {}
+    tolerance_minor: int = 1
+    documents: tuple[RequiredDocument, ...] = ()
+    catalogue: Mapping[BillKind, tuple[str, ...]] = {}
     authority: AuthorityLimits
     risk: RiskWeights
-    liability_share: Mapping[Fault, int]
-    clocks: tuple[ClockTerms, ...]
+    liability_share: Mapping[Fault, int] = {}
+    clocks: tuple[ClockTerms, ...] = ()
+
+
+class FactKind(StrEnum):
+    """How a fact is written."""
+
+    TEXT = "text"
+    DATE = "date"
+    NUMBER = "number"
+    RESIDENT_ID = "resident-id"
+
+
+class RequiredFact(_Data, frozen=True, kw_only=True):
+    """Something a notice must tell before its claim can be registered: a field of the notice, else one of its
+    `facts`. With `insured` the policy's fact of this name must be the same."""
+
+    name: str
+    kind: FactKind = FactKind.TEXT
+    insured: bool = False
 
 
 class _Dated(Protocol):
@@ -106,12 +134,15 @@ D = TypeVar("D", bound=_Dated)
 
 
 class Product(_Data, frozen=True, kw_only=True):
-    """A product file; terms and limits are newest first. `calendar` has the days that clocks count."""
+    """A product file; terms and limits are newest first. `facts` are what a notice must tell, `purpose` is the ISO 20022
+    external purpose code of its payments, `calendar` has the days that clocks count."""
 
     currency: str
     calendar: Calendar
+    purpose: str = "INSC"
+    facts: tuple[RequiredFact, ...] = ()
     terms: tuple[Terms, ...]
-    compulsory: tuple[Compulsory, ...]
+    compulsory: tuple[Compulsory, ...] = ()
 
     def terms_at(self, loss_at_ms: int) -> Terms:
         """The terms for a loss at this time; the oldest ones for any loss before them."""
@@ -123,9 +154,14 @@ class Product(_Data, frozen=True, kw_only=True):
 
 
 @cache
-def motor() -> Product:
-    """The motor product."""
-    return toml.decode(files("streams.rules").joinpath("products/motor.toml").read_bytes(), type=Product)
+def product(line: str) -> Product:
+    """The product of a line of business the hub comes with."""
+    return read_product(files("streams.rules").joinpath(f"products/{line}.toml").read_bytes())
+
+
+def read_product(file: bytes) -> Product:
+    """A product file. Raises msgspec.ValidationError naming what is wrong, and where."""
+    return toml.decode(file, type=Product)
 
 
 def _in_force(newest_first: tuple[D, ...], at_ms: int) -> D:

@@ -1,31 +1,19 @@
 """How a registered claim goes on after a fact changed: what it still waits for, else its settlement, else approval."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Final
 
 from msgspec.structs import replace
 
 from schemas.money import format_minor
-from schemas.records import DamagedObject, Fault
-from streams.rules import authority, risk
-from streams.rules.claim import Claim, Notice, PolicyInForce, SettlementVersion, Task, TaskKind
+from schemas.records import FindingKind, NoticeKind
+from streams.rules import authority, notices, risk
+from streams.rules.claim import Claim, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
+from streams.rules.line import Registered, Wanted
+from streams.rules.lines import LINES, settle_in_line
 from streams.rules.payments import payee_digest
-from streams.rules.product import CompulsoryBucket, Terms, motor
-from streams.rules.settlement import Case, CoverAmount, CoverKind, CoverTerms, round_half_away, settle
-
-COVER_OF: Final[Mapping[DamagedObject, CoverKind]] = {
-    DamagedObject.THIRD_PARTY_PROPERTY: CoverKind.COMPULSORY_MOTOR,
-    DamagedObject.OWN_VEHICLE: CoverKind.OWN_DAMAGE,
-}
-"""Which cover answers for a damaged object, in the order covers are settled: compulsory motor pays first."""
-
-
-def covered(notice: Notice, policy: PolicyInForce) -> tuple[DamagedObject, ...]:
-    """The damaged objects the policy has a cover for, in the order covers are settled."""
-    damaged = notice.damaged
-    return tuple([it for it, cover in COVER_OF.items() if it in damaged and policy.cover(cover) is not None])
+from streams.rules.settlement import CoverAmount, Settlement, round_half_away
 
 
 def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[Output, ...] = ()) -> Decision:
@@ -34,20 +22,29 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     notice, policy = claim.notice, claim.policy
     if notice is None or policy is None:
         raise ValueError(f"claim {claim.number} is not registered")
-    terms = motor().terms_at(notice.loss_at_ms)
-    tasks = _open_tasks(claim, notice, policy, terms, cause)
+    line = LINES[notice.line]
+    terms = line.product.terms_at(notice.loss_at_ms)
+    registered = Registered(claim, notice, policy, terms)
+    tasks = _open_tasks([*_documents(registered), *line.tasks(registered)], claim.open_tasks, cause)
     if tasks:
-        return Decision(replace(claim, open_tasks=tasks), rule, reason, outputs)
-    claim, words = _settle(claim, notice, policy, terms, cause)
+        claim = replace(claim, open_tasks=tasks)
+        if any(task.kind is TaskKind.DOCUMENTS for task in tasks):
+            claim, asked = _ask_for_documents(claim, cause, reason)
+            outputs = (*outputs, *asked)
+        return Decision(claim, rule, reason, outputs)
+    claim, words = _settle(
+        claim, settle_in_line(line, line.case(registered)), policy.currency, payee_digest(notice.payee), cause
+    )
     settlement = claim.settlement
     if settlement is None:
         raise ValueError(f"claim {claim.number} has nothing to settle")
     amount = sum(settlement.covers.values())
     found = risk.signals(claim, notice, policy, terms, amount)
     score, told = risk.score(found), f"{reason}; settlement {settlement.version}: {words}; {_risk_in_words(found)}"
-    if survey_reason(notice, terms) is None and authority.may_be_automatic(amount, score, terms.authority):
+    looked = any(found.kind is not FindingKind.DISABILITY for found in claim.findings)
+    if not looked and authority.may_be_automatic(amount, score, terms.authority):
         limit = format_minor(terms.authority.automatic_minor, settlement.currency)
-        told = f"{told}; approved without a person: no survey was needed, at most {limit}"
+        told = f"{told}; approved without a person: nobody had to look, at most {limit}"
         people = (authority.COMPUTED, authority.AUTOMATIC)
         decided = authority.approve(claim, settlement, people, cause, "authority.automatic", told)
         return replace(decided, outputs=(*outputs, *decided.outputs))
@@ -58,35 +55,19 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     )
 
 
-def survey_reason(notice: Notice, terms: Terms) -> str | None:
-    """Why a surveyor must look before anything is paid; None when nobody must."""
-    if not notice.photos:
-        return "no photos"
-    if notice.fault is Fault.UNKNOWN:
-        return "fault to be found"
-    if notice.estimated_loss_minor > terms.survey_above_minor:
-        return f"estimated loss above {format_minor(terms.survey_above_minor, notice.currency)}"
-    return None
+def _documents(claim: Registered) -> Iterator[Wanted]:
+    """The documents the claimant still has to send."""
+    sent = claim.claim.documents.values()
+    for wanted in claim.terms.documents:
+        if claim.notice.estimated_loss_minor > wanted.above_minor and wanted.kind not in sent:
+            yield Wanted(TaskKind.DOCUMENTS, "claimant", wanted.kind)
 
 
-def _open_tasks(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms, cause: Cause) -> tuple[Task, ...]:
-    wanted = []
-    if claim.surveyed is None or claim.fault is Fault.UNKNOWN:
-        why = survey_reason(notice, terms)
-        if why is not None:
-            wanted.append(Task(kind=TaskKind.SURVEY, addressee="surveyor", opened=cause.ref, about=why))
-    for damaged in covered(notice, policy):
-        known = claim.assessed_of(damaged)
-        if known is None:
-            kind = TaskKind.ESTIMATE
-        elif known.agreed_minor is None:
-            kind = TaskKind.INVOICE
-        elif known.excess:
-            kind = TaskKind.SUPPLEMENT
-        else:
-            continue
-        wanted.append(Task(kind=kind, addressee="repair-shop", opened=cause.ref, about=damaged))
-    return tuple(_kept(task, claim.open_tasks) for task in wanted)
+def _ask_for_documents(claim: Claim, cause: Cause, reason: str) -> tuple[Claim, tuple[Output, ...]]:
+    """All that is missing is asked for at once, and once (Insurance Law art. 22)."""
+    kinds = ", ".join(task.about for task in claim.open_tasks if task.kind is TaskKind.DOCUMENTS)
+    text = f"Claim {claim.number}: please send us (请补充材料): {kinds}."
+    return notices.tell(claim, NoticeKind.DOCUMENTS_NEEDED, "", text, cause, reason)
 
 
 def _kept(task: Task, before: tuple[Task, ...]) -> Task:
@@ -97,49 +78,29 @@ def _kept(task: Task, before: tuple[Task, ...]) -> Task:
     return task
 
 
-def _settle(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms, cause: Cause) -> tuple[Claim, str]:
+def _open_tasks(wanted: Sequence[Wanted], before: tuple[Task, ...], cause: Cause) -> tuple[Task, ...]:
+    """What is wanted as tasks; one that was open before stays as it was opened."""
+    made = (Task(kind=it.kind, addressee=it.addressee, opened=cause.ref, about=it.about) for it in wanted)
+    return tuple([_kept(task, before) for task in made])
+
+
+def _settle(claim: Claim, settled: Settlement, currency: str, payee: str, cause: Cause) -> tuple[Claim, str]:
     """The claim with its settlement, and how it came about. Another amount or payee is a new version without
     approvals; the same keeps the version."""
-    settled = settle(_case(claim, notice, policy, terms))
-    words = ", ".join(_cover_in_words(cover, policy.currency) for cover in settled.covers)
+    words = ", ".join(_cover_in_words(cover, currency) for cover in settled.covers)
     covers = {str(cover.cover): cover.amount_minor for cover in settled.covers}
-    payee, before = payee_digest(notice.payee), claim.settlement
+    before = claim.settlement
     if before is not None and (before.covers, before.payee) == (covers, payee):
         return claim, f"unchanged, {words}"
     settlement = SettlementVersion(
         version=1 if before is None else before.version + 1,
         covers=covers,
         payable_minor=settled.payable_minor,
-        currency=policy.currency,
+        currency=currency,
         payee=payee,
         cause=cause.ref,
     )
     return replace(claim, settlement=settlement, approvals=(), open_tasks=()), words
-
-
-def _case(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms) -> Case:
-    covers, losses = [], {}
-    for damaged in covered(notice, policy):
-        kind = COVER_OF[damaged]
-        known, cover = claim.assessed_of(damaged), policy.cover(kind)
-        if known is None or known.agreed_minor is None or cover is None:
-            raise ValueError(f"claim {claim.number} has no agreed amount for {damaged}")
-        agreed: int | dict[str, int] = known.agreed_minor
-        if kind is CoverKind.COMPULSORY_MOTOR:
-            agreed = {CompulsoryBucket.PROPERTY.value: known.agreed_minor}
-            covers.append(CoverTerms(cover=kind))
-        else:
-            covers.append(
-                CoverTerms(
-                    cover=kind,
-                    sum_insured=cover.sum_insured_minor,
-                    deductible=cover.deductible_minor,
-                    deductible_bp=cover.deductible_bp,
-                )
-            )
-        losses[kind.value] = agreed
-    share = terms.liability_share[claim.fault]
-    return Case(covers=tuple(covers), losses=losses, liability_share=share, loss_at_ms=notice.loss_at_ms)
 
 
 def _cover_in_words(cover: CoverAmount, currency: str) -> str:

@@ -34,8 +34,11 @@ def signals(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms, a
         found.append(Signal("late-notice", weights.late_notice, f"the notice came {hours:.0f} hours after the loss"))
     if notice.payee_changed:
         found.append(Signal("payee-changed", weights.payee_changed, "a later notice named another payee account"))
-    if claim.surveyed is not None and claim.surveyed.contradicts_notice:
-        found.append(Signal("contradicted", weights.contradicted, "the survey contradicts the notice"))
+    against = [one.kind for one in claim.findings if one.contradicts_notice]
+    if against:
+        found.append(
+            Signal("contradicted", weights.contradicted, f"the {' and the '.join(against)} contradicts the notice")
+        )
     limits = terms.authority
     for limit in (limits.automatic_minor, limits.handler_minor, limits.approver_minor):
         if amount_minor <= limit and (limit - amount_minor) * 20 <= limit:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, ValidationError, convert, field
 
-from streams.rules.product import CompulsoryBucket, CompulsoryLimits, motor
+from streams.rules.product import CompulsoryBucket, CompulsoryLimits, product
 
 Exact = int | Fraction
 T = TypeVar("T")
@@ -19,7 +19,7 @@ HALF: Final = Fraction(1, 2)
 
 
 class CoverKind(StrEnum):
-    """A cover the hub can settle."""
+    """The covers of the lines the hub comes with; any other line may bring its own."""
 
     COMPULSORY_MOTOR = "compulsory-motor"
     OWN_DAMAGE = "own-damage"
@@ -42,7 +42,7 @@ class CaseError(ValueError):
 class CoverTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One cover of a case: amounts in minor units, rates in basis points."""
 
-    cover: CoverKind
+    cover: str
     sum_insured: Whole | None = None
     insurable_value: Annotated[int, Meta(gt=0)] | None = None
     deductible: Whole = 0
@@ -85,7 +85,7 @@ class Step(Struct, frozen=True, gc=False):
 class CoverAmount(Struct, frozen=True, gc=False):
     """What one cover pays, and how it came about."""
 
-    cover: CoverKind
+    cover: str
     amount_minor: int = field(name="amount")
     steps: tuple[Step, ...] = ()
 
@@ -204,53 +204,55 @@ def _limit(cover: _Cover, amount: Exact) -> tuple[Exact, str]:
     return min(amount, left), f"at most {left}, what is left of the sum insured"
 
 
-STEPS: Final[Mapping[CoverKind, tuple[tuple[str, Rule], ...]]] = {
-    CoverKind.COMPULSORY_MOTOR: (("bucket-limits", _bucket_limits),),
-    CoverKind.OWN_DAMAGE: (
-        ("less-paid-by-others", _less_paid_by_others),
-        ("less-salvage", _less_salvage),
-        ("deductible-amount", _deductible_amount),
-        ("limit", _limit),
-        ("deductible-rate", _deductible_rate),
-    ),
-    CoverKind.THIRD_PARTY_LIABILITY: (
-        ("less-compulsory", _less_compulsory),
-        ("liability-share", _liability_share),
-        ("limit", _limit),
-        ("deductible-rate", _deductible_rate),
-    ),
-    CoverKind.MEDICAL: (
-        ("less-paid-by-others", _less_paid_by_others),
-        ("annual-deductible", _annual_deductible),
-        ("reimbursement-rate", _reimbursement_rate),
-        ("limit", _limit),
-    ),
-    CoverKind.HOSPITAL_ALLOWANCE: (("daily-allowance", _daily_allowance), ("limit", _limit)),
-    CoverKind.DISABILITY: (("disability-grade", _disability_grade), ("limit", _limit)),
-    CoverKind.PROPERTY: (
-        ("less-salvage", _less_salvage),
-        ("average", _average),
-        ("deductible-larger", _deductible_larger),
-        ("limit", _limit),
-    ),
-    CoverKind.RESCUE_COST: (("average", _average), ("limit", _limit)),
+RULES: Final[Mapping[str, Rule]] = {
+    "bucket-limits": _bucket_limits,
+    "less-compulsory": _less_compulsory,
+    "less-paid-by-others": _less_paid_by_others,
+    "less-salvage": _less_salvage,
+    "deductible-amount": _deductible_amount,
+    "annual-deductible": _annual_deductible,
+    "deductible-larger": _deductible_larger,
+    "deductible-rate": _deductible_rate,
+    "liability-share": _liability_share,
+    "reimbursement-rate": _reimbursement_rate,
+    "average": _average,
+    "daily-allowance": _daily_allowance,
+    "disability-grade": _disability_grade,
+    "limit": _limit,
+}
+"""What each step does."""
+
+Steps = Mapping[str, tuple[str, ...]]
+"""The steps of each cover, in order."""
+
+STEPS: Final[Steps] = {
+    CoverKind.COMPULSORY_MOTOR: ("bucket-limits",),
+    CoverKind.OWN_DAMAGE: ("less-paid-by-others", "less-salvage", "deductible-amount", "limit", "deductible-rate"),
+    CoverKind.THIRD_PARTY_LIABILITY: ("less-compulsory", "liability-share", "limit", "deductible-rate"),
+    CoverKind.MEDICAL: ("less-paid-by-others", "annual-deductible", "reimbursement-rate", "limit"),
+    CoverKind.HOSPITAL_ALLOWANCE: ("daily-allowance", "limit"),
+    CoverKind.DISABILITY: ("disability-grade", "limit"),
+    CoverKind.PROPERTY: ("less-salvage", "average", "deductible-larger", "limit"),
+    CoverKind.RESCUE_COST: ("average", "limit"),
 }
 WITHOUT_LOSS: Final = frozenset({CoverKind.HOSPITAL_ALLOWANCE, CoverKind.DISABILITY})
 
 
-def settle(case: Case) -> Settlement:
+def settle(case: Case, steps: Steps = STEPS) -> Settlement:
     """Compute what each cover pays, the total, and what is payable after advances.
 
     Raises CaseError naming the field a cover needs and the case does not have, or a loss that cannot be.
     """
+    _check_covers(case, steps)
     _check_losses(case)
     amounts: dict[int, CoverAmount] = {}
     compulsory = 0
     for index in _compulsory_first(case.covers):
         terms = case.covers[index]
         paid_first = compulsory if case.compulsory_paid is None else case.compulsory_paid
-        amounts[index] = _settle_cover(_Cover(terms, case, f"covers[{index}]", paid_first))
-        if terms.cover is CoverKind.COMPULSORY_MOTOR:
+        cover = _Cover(terms, case, f"covers[{index}]", paid_first)
+        amounts[index] = _settle_cover(cover, steps[terms.cover])
+        if terms.cover == CoverKind.COMPULSORY_MOTOR:
             compulsory = amounts[index].amount_minor
     total = sum(amount.amount_minor for amount in amounts.values())
     in_order = tuple(amounts[index] for index in range(len(case.covers)))
@@ -276,17 +278,17 @@ def round_half_away(amount: Exact) -> int:
 
 def _compulsory_limits(case: Case) -> CompulsoryLimits:
     """The limits of an insured at fault, unless the share of the fault is 0."""
-    product = motor()
-    table = product.compulsory[0] if case.loss_at_ms is None else product.compulsory_at(case.loss_at_ms)
+    motor = product("motor")
+    table = motor.compulsory[0] if case.loss_at_ms is None else motor.compulsory_at(case.loss_at_ms)
     return table.not_at_fault if case.liability_share == 0 else table.at_fault
 
 
-def _settle_cover(cover: _Cover) -> CoverAmount:
+def _settle_cover(cover: _Cover, names: tuple[str, ...]) -> CoverAmount:
     amount: Exact = _assessed_loss(cover)
     steps = []
-    for name, rule in STEPS[cover.terms.cover]:
+    for name in names:
         before = amount
-        amount, why = rule(cover, before)
+        amount, why = RULES[name](cover, before)
         steps.append(Step(name, str(before), str(amount), why))
     return CoverAmount(cover.terms.cover, round_half_away(amount), tuple(steps))
 
@@ -295,7 +297,7 @@ def _assessed_loss(cover: _Cover) -> int:
     kind = cover.terms.cover
     if kind in WITHOUT_LOSS:
         return 0
-    if kind is CoverKind.COMPULSORY_MOTOR:
+    if kind == CoverKind.COMPULSORY_MOTOR:
         return sum(_bucket_losses(cover).values())
     loss = cover.case.losses.get(kind)
     if not isinstance(loss, int):
@@ -310,11 +312,17 @@ def _bucket_losses(cover: _Cover) -> Mapping[str, int]:
     return loss
 
 
-def _check_losses(case: Case) -> None:
+def _check_covers(case: Case, steps: Steps) -> None:
     kinds = [terms.cover for terms in case.covers]
     for index, kind in enumerate(kinds):
+        if kind not in steps:
+            raise CaseError(f"covers[{index}].cover", f"is no cover; they are {', '.join(sorted(steps))}")
         if kind in kinds[:index]:
             raise CaseError(f"covers[{index}].cover", f"{kind} is given twice")
+
+
+def _check_losses(case: Case) -> None:
+    kinds = [terms.cover for terms in case.covers]
     for name, loss in case.losses.items():
         if name not in kinds:
             raise CaseError(f"losses.{name}", "is no cover of this case")
@@ -341,7 +349,7 @@ def _converted(value: object, kind: type[T], at: str) -> T:
 
 
 def _compulsory_first(covers: tuple[CoverTerms, ...]) -> list[int]:
-    return sorted(range(len(covers)), key=lambda index: covers[index].cover is not CoverKind.COMPULSORY_MOTOR)
+    return sorted(range(len(covers)), key=lambda index: covers[index].cover != CoverKind.COMPULSORY_MOTOR)
 
 
 def _share(amount: Exact, rate_bp: int) -> Exact:

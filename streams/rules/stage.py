@@ -1,6 +1,13 @@
 """Where a claim stands, derived from its outcome, its open tasks and its payments (domain: facts, tasks, stages)."""
 
+from typing import Final
+
 from streams.rules.claim import Claim, Outcome, PaymentState, Stage, TaskKind
+
+INVESTIGATING: Final = frozenset(
+    {TaskKind.SURVEY, TaskKind.POLICE, TaskKind.WITNESS, TaskKind.HOSPITAL_CHECK, TaskKind.LOSS_ADJUSTER}
+)
+"""The tasks of those who look into a loss."""
 
 
 def stage_of(claim: Claim) -> Stage:
@@ -11,8 +18,10 @@ def stage_of(claim: Claim) -> Stage:
         return Stage.REPORTED
     if not claim.open_tasks:
         return Stage.REGISTERED
-    surveying = any(task.kind is TaskKind.SURVEY for task in claim.open_tasks)
-    return Stage.INVESTIGATING if surveying else Stage.ASSESSING
+    for task in claim.open_tasks:
+        if task.kind in INVESTIGATING:
+            return Stage.INVESTIGATING
+    return Stage.ASSESSING
 
 
 def _after_outcome(claim: Claim, outcome: Outcome) -> Stage:

@@ -1,26 +1,48 @@
-"""What a survey found."""
+"""What was found by those who looked into the loss."""
 
 from msgspec.structs import replace
 
-from schemas.records import Finding
+from schemas.money import format_minor
+from schemas.records import Fault, Finding
 from streams.rules.admission import check_policy_currency, undecided
-from streams.rules.claim import Claim, Surveyed
+from streams.rules.claim import Claim, Found
 from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.progress import advance
 
 
 def on_finding(claim: Claim, finding: Finding, cause: Cause, seen: Lookups) -> Decision:
-    """Take the fault as found and whether the notice is contradicted; an older finding never replaces a newer one.
+    """Take what was found; an older finding never replaces a newer one of its kind.
 
     Raises Park until the claim is registered, Dead in another currency or once the claim is decided.
     """
     _, policy = undecided(claim, "the finding")
     check_policy_currency(finding.currency, policy, "the finding")
-    if claim.surveyed is not None and finding.found_at_ms < claim.surveyed.found_at_ms:
+    before = claim.found(finding.kind)
+    if before is not None and finding.found_at_ms < before.found_at_ms:
         return Decision(claim, "survey.older-finding", f"a newer finding than {finding.finding_id} is known")
-    surveyed = Surveyed(
-        fault=finding.fault, contradicts_notice=finding.contradicts_notice, found_at_ms=finding.found_at_ms
+    found = Found(
+        kind=finding.kind,
+        fault=finding.fault,
+        contradicts_notice=finding.contradicts_notice,
+        found_at_ms=finding.found_at_ms,
+        loss_minor=finding.loss_minor,
+        rescue_minor=finding.rescue_minor,
+        salvage_minor=finding.salvage_minor,
+        disability_grade=finding.disability_grade,
     )
-    verdict = "contradicts the notice" if finding.contradicts_notice else "agrees with the notice"
-    reason = f"survey {finding.finding_id}: fault {finding.fault}, it {verdict}"
-    return advance(replace(claim, surveyed=surveyed), cause, "survey.finding", reason)
+    others = (other for other in claim.findings if other.kind is not finding.kind)
+    findings = tuple(sorted((*others, found), key=lambda one: one.kind))
+    return advance(replace(claim, findings=findings), cause, "survey.finding", _in_words(finding))
+
+
+def _in_words(finding: Finding) -> str:
+    said = []
+    if finding.fault is not Fault.UNKNOWN:
+        said.append(f"fault {finding.fault}")
+    for what, amount_minor in (("loss", finding.loss_minor), ("rescue", finding.rescue_minor)):
+        if amount_minor is not None:
+            said.append(f"{what} {format_minor(amount_minor, finding.currency)}")
+    if finding.disability_grade is not None:
+        said.append(f"disability of grade {finding.disability_grade}")
+    said.append("it contradicts the notice" if finding.contradicts_notice else "it agrees with the notice")
+    return f"{finding.kind} {finding.finding_id}: {', '.join(said)}"

@@ -5,18 +5,22 @@ from msgspec.structs import replace
 from schemas.records import Policy, PolicyWanted, Wake, WakeKind
 from streams.outcomes import Dead
 from streams.rules.decision import Cause, Lookups, Output, PolicyDecision
+from streams.rules.lines import LINES
 from streams.rules.policy_file import PolicyFile
-from streams.rules.product import motor
 
 
 def on_policy(policy: PolicyFile, record: Policy, cause: Cause, seen: Lookups) -> PolicyDecision:
     """Add a version to the policy, whenever it comes, and wake every claim that waits for the policy.
 
-    Raises Dead for a currency the product is not sold in, and for a version that is known with other content.
+    Raises Dead for an unknown line of business, a currency the product is not sold in, and for a version that is known
+    with other content.
     """
-    if record.currency != motor().currency:
+    if record.line not in LINES:
+        raise Dead("unknown-line", f"line: there is no such line of business; there are {', '.join(LINES)}")
+    sold_in = LINES[record.line].product.currency
+    if record.currency != sold_in:
         raise Dead(
-            "wrong-currency", f"currency: motor is sold in {motor().currency}, the policy is in {record.currency}"
+            "wrong-currency", f"currency: {record.line} is sold in {sold_in}, the policy is in {record.currency}"
         )
     for known in policy.versions:
         if known.version == record.version and known != record:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.records import PaymentStatusCode
-from streams.rules.payments import PURPOSE
+from streams.rules.lines import LINES
 from tests.services import absent
 
 
@@ -27,5 +27,5 @@ def test_every_payment_status_is_an_external_payment_transaction_status() -> Non
 
 
 def test_the_purpose_of_an_instruction_is_an_external_purpose() -> None:
-    """pain.001, Purp/Cd: payment of an insurance claim."""
-    assert PURPOSE in codes("purpose")
+    """pain.001, Purp/Cd: payment of an insurance claim, or of hospital care."""
+    assert {line.product.purpose for line in LINES.values()} <= codes("purpose")

@@ -5,11 +5,11 @@ import pytest
 from schemas.records import CustomerNotice, DecisionAction, Fault, NoticeKind, Role
 from streams.rules.authority import may_be_automatic, roles_needed
 from streams.rules.claim import Outcome, Stage, TaskKind
-from streams.rules.product import motor
+from streams.rules.product import product
 from tests.claims import HOUR_MS, LOSS_MS, OWN_DAMAGE, THIRD, decision, estimate, finding, invoice, notice, policy
 from tests.unit.rules.hub import Hub
 
-LIMITS = motor().terms[0].authority
+LIMITS = product("motor").terms[0].authority
 H, A, M = Role.HANDLER, Role.APPROVER, Role.MANAGER
 
 

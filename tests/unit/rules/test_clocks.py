@@ -8,7 +8,7 @@ from streams.rules import clocks
 from streams.rules.claim import Claim, Clock, ClockKind, Outcome, Task, TaskKind
 from streams.rules.decision import CapturedLookups, Cause
 from streams.rules.payments import instruction_id, payee_digest
-from streams.rules.product import motor
+from streams.rules.product import product
 from tests import claims as make
 from tests.lane import OneLane
 from tests.unit.rules.test_deadlines import end_of, ms
@@ -190,7 +190,7 @@ def test_what_ends_after_its_deadline_is_a_breach_without_a_tick() -> None:
 
 def test_every_clock_of_a_product_has_a_length_for_all_cases_and_a_source() -> None:
     """A kind without a row never runs, and nobody would notice."""
-    for terms in motor().terms:
+    for terms in product("motor").terms:
         assert {row.kind for row in terms.clocks if not row.case} == {rule.kind for rule in clocks.RULES}
         assert all(row.days > 0 and row.source for row in terms.clocks)
 

@@ -172,4 +172,4 @@ def test_each_notice_goes_out_once_and_a_document_is_noted_once() -> None:
 
     assert hub.claim.notices == ("received", "registered")
     assert len(hub.sent("customer.notice.v1")) == 2
-    assert hub.claim.documents == ("DOC-1",)
+    assert hub.claim.documents == {"DOC-1": "police-report"}

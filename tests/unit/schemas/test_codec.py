@@ -21,7 +21,7 @@ from schemas.codec import CODES, SCHEMA_HEADER, Codec, Undecodable, UnknownSchem
 from schemas.records import BankAccount, Record, Wake, WakeKind
 from schemas.topics import TOPICS, avro_schema
 from tests.unit.schemas.examples import example_files, record
-from tests.unit.schemas.strategies import values
+from tests.unit.schemas.strategies import FREE, values
 
 WAKE = "hub.wake.v1"
 GUID = "6fa9b2a8-7b9d-4f0e-9a53-0e6b2b3c9d11"
@@ -93,12 +93,6 @@ def test_an_example_survives_the_wire(file: str) -> None:
 
     assert value[0] == 0 and int.from_bytes(value[1:5], "big") == EmbeddedRegistry().id_of(topic)
     assert wire.decode(topic, value, ()) == example
-
-
-# Records whose fields agree with each other (sums, unique ids, periods) are covered by the examples.
-FREE = sorted(
-    set(TOPICS) - {"underwriting.policy.v1", "repair.estimate.v1", "repair.invoice.v1", "operations.command.v1"}
-)
 
 
 @given(st.data(), st.sampled_from(FREE))

@@ -1,0 +1,45 @@
+"""Accident: injuries by hospital bills, disability by its grade, once somebody has confirmed what happened (domain:
+route plan)."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from schemas.records import FindingKind
+from streams.rules.claim import TaskKind
+from streams.rules.line import LineRules, Registered, Wanted
+from streams.rules.medical import BY_BILL, billed_case
+from streams.rules.product import product
+from streams.rules.settlement import Case, CoverKind
+
+TRAFFIC: Final = "traffic"
+"""The cause of loss the police know about."""
+
+
+def tasks(claim: Registered) -> Iterator[Wanted]:
+    """Police or a witness, the bills, and the certificate of a disability."""
+    known = claim.claim
+    if known.found(FindingKind.POLICE) is None and known.found(FindingKind.WITNESS) is None:
+        by_police = claim.notice.cause == TRAFFIC
+        yield Wanted(TaskKind.POLICE, "police") if by_police else Wanted(TaskKind.WITNESS, "witness")
+    kinds = {ACCIDENT.covers[damaged] for damaged in ACCIDENT.covered(claim.notice, claim.policy)}
+    if kinds & BY_BILL and not known.bills:
+        yield Wanted(TaskKind.BILL, "hospital")
+    if CoverKind.DISABILITY in kinds and known.found(FindingKind.DISABILITY) is None:
+        yield Wanted(TaskKind.DISABILITY, "hospital")
+
+
+def case(claim: Registered) -> Case:
+    """What was billed and how grave the disability is, under the covers that answer for it."""
+    return billed_case(claim, ACCIDENT)
+
+
+ACCIDENT: Final = LineRules(
+    product("accident"),
+    {
+        "injury": CoverKind.MEDICAL,
+        "hospital-stay": CoverKind.HOSPITAL_ALLOWANCE,
+        "disability": CoverKind.DISABILITY,
+    },
+    tasks,
+    case,
+)
