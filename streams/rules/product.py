@@ -134,8 +134,8 @@ D = TypeVar("D", bound=_Dated)
 
 
 class Product(_Data, frozen=True, kw_only=True):
-    """A product file; terms and limits are newest first. `facts` are what a notice must tell, `purpose` is the ISO 20022
-    external purpose code of its payments, `calendar` has the days that clocks count."""
+    """A product file; terms and limits are newest first. `facts` are what a notice must tell, `purpose` is the ISO
+    20022 external purpose code of its payments, `calendar` has the days that clocks count."""
 
     currency: str
     calendar: Calendar
