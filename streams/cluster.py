@@ -57,7 +57,7 @@ class KafkaCluster:
 
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
-        self._admin = AdminClient({**options, "socket.timeout.ms": 10_000, "log_level": 0})  # its answers say it all
+        self._admin = self._new_admin()
 
     def identities(self, topics: Sequence[str]) -> list[TopicIdentity]:
         """See Cluster."""
@@ -85,8 +85,8 @@ class KafkaCluster:
             end = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         except KafkaException as error:
             # The library remembers each leader with its epoch and would go on asking for that one, for minutes after a
-            # crash of the broker. Only asking about all topics makes it learn anew.
-            self._topic_names()
+            # crash of the broker, and at times even after asking about all topics. A new client knows none.
+            self._admin = self._new_admin()
             raise self._unavailable(error) from None
         return {place: (start[place], end[place]) for place in start}
 
@@ -135,6 +135,9 @@ class KafkaCluster:
 
     def close(self) -> None:
         """See Cluster."""
+
+    def _new_admin(self) -> AdminClient:
+        return AdminClient({**self.options, "socket.timeout.ms": 10_000, "log_level": 0})  # its answers say it all
 
     def _topic_names(self) -> set[str]:
         try:
