@@ -218,6 +218,69 @@ class EstimateLine(Record, frozen=True, kw_only=True):
     amount_minor: AmountMinor
 
 
+class InvestigationRequest(Record, frozen=True, kw_only=True):
+    """Somebody is asked to look into a loss; `kind` is that of the finding that answers it."""
+
+    claim: Identifier
+    request_id: Identifier
+    kind: FindingKind
+    addressee: Identifier
+    question: Annotated[str, Meta(max_length=256)] = ""
+    place: Text
+    loss_at_ms: TimeMs
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class OrderKind(StrEnum):
+    """What a repair shop is asked for."""
+
+    ESTIMATE = "estimate"
+    REPAIR = "repair"
+    SUPPLEMENT = "supplement"
+
+
+class RepairOrder(Record, frozen=True, kw_only=True):
+    """A repair shop is asked for an estimate, to repair for what was estimated, or for a supplement. `shop` is missing
+    while any may answer; `amounts` are those estimated so far, per bucket."""
+
+    claim: Identifier
+    order_id: Identifier
+    kind: OrderKind
+    damaged: Identifier
+    shop: Identifier | None = None
+    plate: Identifier | None = None
+    vin: Identifier | None = None
+    currency: Currency
+    amounts: Annotated[tuple[BucketAmount, ...], Meta(max_length=6)] = ()
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class HospitalRequestKind(StrEnum):
+    """What a hospital is asked for."""
+
+    BILL = "bill"
+    DISABILITY = "disability"
+
+
+class HospitalRequest(Record, frozen=True, kw_only=True):
+    """A hospital is asked for a bill or a certificate; `facts` say of whom, and of which stay."""
+
+    claim: Identifier
+    request_id: Identifier
+    kind: HospitalRequestKind
+    facts: Facts
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
 class Estimate(Record, frozen=True, kw_only=True):
     """A repair shop's estimate; `version` 1 is E01, 2 is the first supplement S01, 3 is S02 and so on.
 

@@ -22,6 +22,8 @@ from schemas.records import (
     Estimate,
     Finding,
     HospitalBill,
+    HospitalRequest,
+    InvestigationRequest,
     Invoice,
     LossNotice,
     PaymentInstruction,
@@ -29,6 +31,7 @@ from schemas.records import (
     Policy,
     PolicyWanted,
     Record,
+    RepairOrder,
     Wake,
 )
 
@@ -150,6 +153,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("operations.command.v1", _IN, Command),
         _topic(CLOCKS, _INTERNAL, ClockTick),
         _topic("hospital.bill.v1", _IN, HospitalBill),
+        _topic("investigation.request.v1", _OUT, InvestigationRequest),
+        _topic("repair.order.v1", _OUT, RepairOrder),
+        _topic("hospital.request.v1", _OUT, HospitalRequest),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

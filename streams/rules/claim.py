@@ -49,6 +49,7 @@ class Notice(_Part, frozen=True, kw_only=True):
     vin: str | None = None
     loss_at_ms: int
     notified_at_ms: int
+    place: str
     cause: str
     fault: Fault = Fault.UNKNOWN
     injury: bool = False

@@ -188,6 +188,7 @@ def _kept(record: LossNotice, before: Notice | None) -> Notice:
         vin=record.vin,
         loss_at_ms=record.loss_at_ms,
         notified_at_ms=record.notified_at_ms,
+        place=record.place,
         cause=record.cause,
         fault=record.fault,
         injury=record.injury,

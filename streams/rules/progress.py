@@ -13,6 +13,7 @@ from streams.rules.decision import Cause, Decision, Output
 from streams.rules.line import Registered, Wanted
 from streams.rules.lines import LINES, settle_in_line
 from streams.rules.payments import payee_digest
+from streams.rules.requests import requests
 from streams.rules.settlement import CoverAmount, Settlement, round_half_away
 
 
@@ -27,14 +28,15 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     registered = Registered(claim, notice, policy, terms)
     tasks = _open_tasks([*_documents(registered), *line.tasks(registered)], claim.open_tasks, cause)
     if tasks:
+        opened = [task for task in tasks if task not in claim.open_tasks]
         claim = replace(claim, open_tasks=tasks)
+        outputs = (*outputs, *requests(claim, notice, opened, cause, reason))
         if any(task.kind is TaskKind.DOCUMENTS for task in tasks):
             claim, asked = _ask_for_documents(claim, cause, reason)
             outputs = (*outputs, *asked)
         return Decision(claim, rule, reason, outputs)
-    claim, words = _settle(
-        claim, settle_in_line(line, line.case(registered)), policy.currency, payee_digest(notice.payee), cause
-    )
+    settled = settle_in_line(line, line.case(registered))
+    claim, words = _settle(claim, settled, policy.currency, payee_digest(notice.payee), cause)
     settlement = claim.settlement
     if settlement is None:
         raise ValueError(f"claim {claim.number} has nothing to settle")

@@ -14,7 +14,6 @@ _SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "driver_id": st.sampled_from([None, "11010519491231002X"]),
     "account": st.from_regex(r"\A[0-9A-Za-z]{8,32}\Z"),
     "bank_code": st.just("102100099996"),
-    "damaged": st.sampled_from([["own-vehicle"], ["third-party-property", "own-vehicle"]]),
     "generation": st.integers(1, 2**31 - 1),
     "partition": st.integers(0, 2**31 - 1),
     "offset": st.integers(0, 2**63 - 1),
@@ -41,7 +40,7 @@ def values(kind: inspect.Type, name: str = "") -> st.SearchStrategy[Any]:
     if isinstance(kind, inspect.StructType):
         return st.fixed_dictionaries({field.name: values(field.type, field.name) for field in kind.fields})
     if isinstance(kind, inspect.VarTupleType):
-        return st.lists(values(kind.item_type), min_size=kind.min_length or 0, max_size=3)
+        return st.lists(values(kind.item_type), min_size=kind.min_length or 0, max_size=3, unique_by=repr)
     return _scalar(kind, name)
 
 
