@@ -36,7 +36,7 @@ class Definition:
     """One metric: `name` without prefix ends in its base unit (counters in `_total`).
 
     The attribute of Metrics is the name without `_total`. Label values come from closed sets only: the topics of the
-    registry, the enumerations above, the codes of dead letters in our own source. Never from a record.
+    registry, the enumerations above, the codes of dead letters in our own source, the departments. Never from a record.
     """
 
     name: str
@@ -90,6 +90,25 @@ METRICS: Final = (
         help="From the time of the causing record to the delivery report of its payment instruction",
         buckets=END_TO_END_S,
     ),
+    # Departments
+    Definition(
+        name="drift_claims",
+        kind=Gauge,
+        help="Claims of owned lanes whose newest version a department has not seen",
+        labels=("department",),
+    ),
+    Definition(
+        name="drift_seconds",
+        kind=Gauge,
+        help="Age of the oldest version in owned lanes that a department has not seen, 0 when none",
+        labels=("department",),
+    ),
+    Definition(
+        name="drift_limit_seconds",
+        kind=Gauge,
+        help="Age from which a version a department has not seen is an alarm",
+        labels=("department",),
+    ),
 )
 
 
@@ -120,6 +139,9 @@ class Metrics:
     publish_repeats: Counter
     delivery_failures: Counter
     event_to_instruction_seconds: Histogram
+    drift_claims: Gauge
+    drift_seconds: Gauge
+    drift_limit_seconds: Gauge
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         """Make every metric in `registry`, or in a new one. Raises ValueError when the registry has them already."""

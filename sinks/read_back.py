@@ -61,8 +61,8 @@ class LogReader:
                 found.add(int(seq))
         return found
 
-    def records(self, ranges: Mapping[Place, tuple[int, int]]) -> Iterator[Message]:
-        """The records in [start, end) of each place, in the order of each place's log.
+    def records(self, ranges: Mapping[Place, tuple[int, int]], *, first_only: bool = False) -> Iterator[Message]:
+        """The records in [start, end) of each place, or only the first of each, in the order of each place's log.
 
         Raises LogUnreadable when nothing comes for 5 s.
         """
@@ -76,10 +76,12 @@ class LogReader:
                 for message in self._consumer.consume(1000, 0.01):
                     heard = self._clock.monotonic()
                     place = message.topic() or "", message.partition() or 0
+                    if place not in todo:
+                        continue
                     end, offset, at_end = ranges[place][1], message.offset() or 0, _at_end(message)
                     if not at_end and offset < end:
                         yield message
-                    if at_end or offset + 1 >= end:
+                    if at_end or first_only or offset + 1 >= end:
                         todo.discard(place)
                 if self._clock.monotonic() - heard > STANDSTILL_S:
                     raise LogUnreadable(f"no answer for {STANDSTILL_S:.0f} s from {sorted(todo)}")

@@ -102,7 +102,7 @@ class _Comparison:
 
     def _unlike(self, connection: Connection, messages: Sequence[Message]) -> Iterator[str]:
         """Note what is there; what the outbox does not have, or has otherwise."""
-        named = [(message, _name_of(message)) for message in messages]
+        named = [(message, name_of(message)) for message in messages]
         rows = _rows(connection, {name for _, name in named if name is not None})
         for message, name in named:
             topic, place = message.topic() or "", (message.topic() or "", message.partition() or 0)
@@ -143,7 +143,7 @@ class _Comparison:
             yield from stream(connection, published.group_by(o.lane, o.topic, o.key))
 
 
-def _name_of(message: Message) -> tuple[int, int] | None:
+def name_of(message: Message) -> tuple[int, int] | None:
     """Lane and number, as the hub writes them into the headers of what it sends."""
     headers = dict(message.headers() or ())
     lane, seq = headers.get("lane"), headers.get("seq")

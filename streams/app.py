@@ -32,6 +32,7 @@ from sinks.ledger.port import Ledger
 from sinks.relay import Publisher, Relay
 from sinks.relay_process import RelayProcess
 from streams.cluster import Cluster, EmbeddedCluster, KafkaCluster
+from streams.drift import DriftWatch
 from streams.exits import Exit
 from streams.intake import Intake
 from streams.lanes import Batch, LaneProcessor
@@ -139,8 +140,12 @@ class Hub:
             self._dispatch,
             leave,
         )
+        self._drift = DriftWatch(
+            settings.ledger_url, _password(settings), cluster.options, self.metrics, clock, lambda: self._intake.owned
+        )
         self._consuming = threading.Thread(target=self._intake.run, name="intake")
         self._relaying = threading.Thread(target=self._relay.run, name="relay", daemon=True)
+        self._watching = threading.Thread(target=self._drift.run, name="drift", daemon=True)
 
     async def start(self) -> None:
         """Start all parts; lanes are taken once Kafka assigns them."""
@@ -149,10 +154,12 @@ class Hub:
         await self._app.start()
         self._relaying.start()
         self._consuming.start()
+        self._watching.start()
         self.health.start()
 
     async def stop(self) -> None:
         """Let batches in flight and their records' delivery end, then stop. Raises nothing; gives up after 15 s."""
+        self._drift.stop()
         self._intake.stop()
         await self._loop.run_in_executor(None, self._consuming.join, _STOP_S)
         if self._consuming.is_alive():

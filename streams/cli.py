@@ -40,6 +40,7 @@ payments = _noun("payments", "Payment attempts.")
 positions = _noun("positions", "Where the hub stands in each log.")
 topics = _noun("topics", "The topics of the registry.")
 schemas = _noun("schemas", "The schemas in the schema registry.")
+sync = _noun("sync", "Which department has seen which version of each claim.")
 config = _noun("config", "The settings.")
 stack = _noun("stack", "Real Kafka, PostgreSQL and schema registry on this machine.")
 
@@ -312,6 +313,34 @@ def positions_ls(as_json: Json = False) -> None:
     _print(found, places.show_positions, as_json)
 
 
+@sync.command("ls")
+def sync_ls(
+    department: Annotated[str | None, typer.Option(help="Only this department.")] = None,
+    drift: Annotated[
+        bool, typer.Option("--drift", help="Only those that are behind; exit 1 when one is for longer than its limit.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List how many claims each department is behind with, and for how long."""
+    from streams.commands import sync as board
+    from streams.settings import load_settings
+
+    found = board.read_departments(load_settings(), department, drifting=drift)
+    _print(found, board.show_departments, as_json)
+    if drift and any(one.alarm for one in found):
+        raise typer.Exit(FAILED)
+
+
+@sync.command("show")
+def sync_show(number: ClaimNumber, as_json: Json = False) -> None:
+    """Show which version of a claim was sent, and which each department has seen."""
+    from streams.commands import sync as board
+    from streams.settings import load_settings
+
+    found = board.read_claim(load_settings(), number)
+    _print(found, board.show_claim, as_json)
+
+
 @dead_letters.command("ls")
 def dead_letters_ls(as_json: Json = False) -> None:
     """List the dead letters, oldest first."""
@@ -379,12 +408,13 @@ def resync(
     as_json: Json = False,
 ) -> None:
     """Send a claim's snapshot to one department once more, and nothing else to nobody else."""
-    from streams.commands import ledger, sync
+    from streams.commands import ledger
+    from streams.commands import sync as board
     from streams.settings import load_settings
 
     settings = load_settings()
     with ledger.open_connection(settings) as connection:
-        command = sync.resync(settings, connection, number, department)
+        command = board.resync(settings, connection, number, department)
     _deliver(settings, [command], dry_run=dry_run, as_json=as_json)
 
 

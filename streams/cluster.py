@@ -4,7 +4,15 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from schemas.topics import TOPICS
@@ -132,6 +140,17 @@ class KafkaCluster:
             raise self._unavailable(error) from None
         held = ((place, member) for member in members for place in member.assignment.topic_partitions)
         return next((m.client_id for place, m in held if (place.topic, place.partition) == (topic, partition)), None)
+
+    def committed(self, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The next offset a consumer group reads, by partition; a partition it never read is not there. Raises
+        ClusterUnavailable."""
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for partition in partitions])
+        future = self._admin.list_consumer_group_offsets([asked], request_timeout=_ANSWER_S)[group]
+        try:
+            places = future.result().topic_partitions
+        except KafkaException as error:
+            raise self._unavailable(error) from None
+        return {place.partition: place.offset for place in places if place.offset >= 0}
 
     def close(self) -> None:
         """See Cluster."""

@@ -87,6 +87,11 @@ class Intake:
         self._deadline: float | None = None
         self._consumer: Consumer
 
+    @property
+    def owned(self) -> list[int]:
+        """The lanes this worker holds now; from any thread."""
+        return list(self._lanes)
+
     def run(self) -> None:
         """Consume until told to stop, then drain."""
         self._health.set("intake", ok=False, reason="waiting for lanes")

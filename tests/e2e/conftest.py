@@ -87,6 +87,13 @@ class Broker:
             found.append(message)
         return found
 
+    def commit(self, group: str, topic: str) -> None:
+        """Let a consumer group have read all of a topic."""
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": group})
+        ends = [TopicPartition(topic, partition, self._end(topic, partition)) for partition in range(PARTITIONS)]
+        consumer.commit(offsets=ends, asynchronous=False)
+        consumer.close()
+
     def desynchronize(self) -> None:
         """Answer the next record so that its producer can never send again."""
         self._kafka.answer(PRODUCE, KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER))

@@ -1,17 +1,20 @@
 """A ledger filled by the engine itself: one lane, records in, real commits."""
 
+import threading
 from collections import defaultdict
 from typing import Final
 
 from connectors.registry import EmbeddedRegistry
+from monitoring.clock import SystemClock
 from monitoring.metrics import Metrics
 from schemas.codec import Codec
 from schemas.records import Estimate, Record
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction, Key
+from sinks.clients import KafkaClients
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger
 from sinks.ledger.port import TopicIdentity
-from sinks.relay import RelayLane
+from sinks.relay import Relay, RelayLane
 from streams.lanes import Batch, Lane, LaneProcessor
 from streams.received import Headers, Received, unpack_headers
 from tests import claims as make
@@ -59,6 +62,20 @@ class FilledLedger:
         self.take_bytes(TOPIC_OF[Estimate], "CLM-2026-000002", POISON, [("sender", b"shop")])
         self.take(make.estimate(claim="CLM-2026-000003"))
         return self
+
+    def publish(self, address: str) -> None:
+        """Send what is not sent yet to this Kafka, as the lane's relay would, and wait for its delivery."""
+        failures: list[str] = []
+        lane = self._lane.relay
+        lane.owe = True
+        clients = KafkaClients({"bootstrap.servers": address})
+        relay = Relay(self._ledger, clients, SystemClock(), lambda figures: None, failures.append)
+        thread = threading.Thread(target=relay.run, name="relay")
+        relay.add(lane)
+        thread.start()
+        relay.close(10.0)
+        thread.join()
+        assert not failures and self._ledger.published([0])[0].seq == self._lane.state.seq
 
     def close(self) -> None:
         """Let go of the file."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -19,7 +20,10 @@ from msgspec import to_builtins
 from schemas.partitioner import partition_for
 from schemas.topics import TOPICS
 from sinks.topic_check import OnTopics
+from streams.commands.sync import show_departments
 from streams.commands.verify import OfLedgerAndTopics, show_verification
+from streams.rules.departments import departments
+from streams.sync_board import Drift
 from tests import claims as make
 from tests.e2e.conftest import Broker, Claimhub
 from tests.e2e.filled_ledger import POISON, FilledLedger
@@ -323,6 +327,50 @@ def test_commands_leave_a_ledger_that_holds(claimhub: Claimhub, paid_ledger: Fil
     assert claimhub("verify").code == 0
     assert claimhub("claim", "show", make.CLAIM, "--json").json["version"] == version
     assert [moment["rule"] for moment in moments[-3:]] == ["sync.resync", "sync.resync", "sync.acknowledged"]
+
+
+def test_sync_shows_who_is_behind_and_drift_is_exit_1(
+    claimhub: Claimhub, kafka: Broker, paid_ledger: FilledLedger
+) -> None:
+    """A department that committed the end of the log is level, all others are behind. --drift leaves out those that
+    are level."""
+    paid_ledger.publish(kafka.address)
+    kafka.commit("finance.claims-status", "claims.status.v1")
+    rows = {row["department"]: row for row in claimhub("sync", "ls", "--json").json}
+    seen = {row["department"]: row for row in claimhub("sync", "show", make.CLAIM, "--json").json}
+
+    assert rows.keys() == seen.keys() == departments().keys()
+    assert [name for name, row in rows.items() if not row["claims_behind"]] == ["finance"]
+    assert rows["siu"]["claims_behind"] == 1
+    assert (seen["finance"]["seen"], seen["siu"]["seen"]) == (seen["finance"]["sent"], 0)
+    assert "finance" not in claimhub("sync", "ls", "--drift").out
+    assert claimhub("sync", "ls", "--drift").code == 0
+    assert claimhub("sync", "ls", "--drift", "--department", "finance").code == 0
+    assert claimhub("sync", "ls", "--department", "SECRET").code == 2
+    assert claimhub("sync", "show", UNKNOWN_CLAIM).code == 1
+
+
+def test_sync_tells_people_which_department_is_too_late(capsys: pytest.CaptureFixture[str]) -> None:
+    """In words, beside the figures."""
+    late = Drift("finance", "group", 10, at_least=True, oldest_s=301, limit_s=300, alarm=True)
+    show_departments([late, Drift("siu", "group", 0, at_least=False, oldest_s=0, limit_s=900, alarm=False)])
+    _, finance, siu = capsys.readouterr().out.splitlines()
+
+    assert re.search(r"10 or more +301 +300 +ALARM", finance)
+    assert siu.endswith("level") and " or more" not in siu
+
+
+@pytest.mark.usefixtures("paid_ledger")
+def test_drift_over_the_limit_is_exit_1(
+    claimhub: Claimhub, kafka: Broker, paid_ledger: FilledLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a script that watches; without --drift the command only tells."""
+    paid_ledger.publish(kafka.address)
+    hours = time.time_ns() + 10**9 * 3600 * 24 * 7
+    monkeypatch.setattr(time, "time_ns", lambda: hours)
+
+    assert claimhub("sync", "ls", "--drift", "--department", "siu").code == 1
+    assert claimhub("sync", "ls", "--department", "siu").code == 0
 
 
 def test_topics_apply_makes_what_is_missing_and_tells_what_does_not_fit(

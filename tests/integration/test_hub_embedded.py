@@ -20,7 +20,7 @@ from sinks.ledger.migrate import migrate
 from sinks.ledger.open import read_engine
 from sinks.ledger.tables import claims, dead_letters, payments, topics
 from sinks.ledger.verify import verify
-from streams import intake
+from streams import drift, intake
 from streams.app import Hub, Leave
 from streams.cluster import EmbeddedCluster
 from streams.demo.departments import Departments
@@ -115,6 +115,15 @@ async def test_a_claim_goes_on_in_a_new_hub_on_a_new_broker(tmp_path: Path) -> N
         assert told(engine) == _events([*before, invoice])
         assert _generations(engine) == {2}
         assert [check for check in verify(engine).checks if not check.ok] == []
+
+
+async def test_a_hub_shows_how_far_departments_are_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody reads here, so everybody is behind with the one claim as soon as it was looked at."""
+    monkeypatch.setattr(drift, "LOOK_S", 0.05)
+    async with _running(_settings(tmp_path)) as (hub, departments, _):
+        departments.send(*records(0, 1))
+        behind = partial(hub.metrics.registry.get_sample_value, "claimhub_drift_claims", {"department": "finance"})
+        await _until(lambda: behind() == 1, "the claim was not seen to be missed")
 
 
 async def test_what_was_sent_before_a_stop_is_in_the_ledger_after_it(tmp_path: Path) -> None:

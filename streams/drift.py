@@ -1,0 +1,71 @@
+"""Watches how far departments are behind: the sync board of this worker's lanes, as metrics."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from monitoring.clock import Clock
+from monitoring.log import get_logger
+from monitoring.metrics import Metrics
+from sinks.ledger.open import read_engine
+from streams.cluster import ClientOptions, KafkaCluster
+from streams.rules.departments import departments
+from streams.sync_board import Drift, read_drift
+
+LOOK_S: Final = 30.0
+
+log = get_logger("drift")
+
+
+class DriftWatch:
+    """Looks at the sync board now and then, in a thread of its own: the one that calls `run`. What fails is only
+    logged: the hub's work does not rest on it, and what was seen last stays in the metrics."""
+
+    def __init__(
+        self,
+        ledger_url: str,
+        password: str | None,
+        kafka: ClientOptions,
+        metrics: Metrics,
+        clock: Clock,
+        lanes: Callable[[], Sequence[int]],
+    ) -> None:
+        """`lanes` tells which ones this worker holds: each lane has one owner, so workers add up."""
+        self._ledger_url = ledger_url
+        self._password = password
+        self._kafka = kafka
+        self._metrics = metrics
+        self._clock = clock
+        self._lanes = lanes
+        self._stopped = threading.Event()
+        for name, department in departments().items():
+            metrics.drift_limit_seconds.labels(name).set(department.drift_limit_s)
+
+    def run(self) -> None:
+        """Look every 30 s until told to stop."""
+        while not self._clock.wait(self._stopped, LOOK_S):
+            try:
+                self.look()
+            except Exception as error:  # whatever it was, the next look may find it gone
+                log.warning("sync board not read", error=type(error).__name__)
+
+    def stop(self) -> None:
+        """Let `run` return once the look it is at is over."""
+        self._stopped.set()
+
+    def look(self) -> None:
+        """Bring the metrics up to date. Raises what the ledger and Kafka raise."""
+        lanes = self._lanes()
+        found = {drift.department: drift for drift in self._read(lanes)} if lanes else {}
+        for name in departments():
+            drift = found.get(name)
+            self._metrics.drift_claims.labels(name).set(drift.claims_behind if drift else 0)
+            self._metrics.drift_seconds.labels(name).set(drift.oldest_s if drift else 0)
+
+    def _read(self, lanes: Sequence[int]) -> list[Drift]:
+        engine = read_engine(self._ledger_url, self._password)
+        try:
+            now_ms = int(self._clock.time() * 1000)
+            return read_drift(engine, KafkaCluster(self._kafka), lanes, departments(), now_ms)
+        finally:
+            engine.dispose()
