@@ -21,11 +21,13 @@ help: ## show this list
 demo: .venv/.ready ## play three claims through the hub, here and now, without any service
 	@$(BIN)/claimhub demo
 
-test: .venv/.ready-dev ## run the tests on a real Kafka and PostgreSQL, started by the tests (ARGS="-k name")
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 
-check: lint ## lint, types, import contracts, then all tests, also on a real schema registry
-	CLAIMHUB_TEST_REGISTRY=$${CLAIMHUB_TEST_REGISTRY:-start} $(MAKE) --no-print-directory test
+test: .venv/.ready-dev ## run the tests on a real Kafka and PostgreSQL, started by the tests (ARGS="-k name")
+	$(PYTEST) -m "not slow" $(ARGS)
+
+check: lint ## lint, types, import contracts, then all tests, the slow ones too, also on a real schema registry
+	CLAIMHUB_TEST_REGISTRY=$${CLAIMHUB_TEST_REGISTRY:-start} $(PYTEST) --durations 10 $(ARGS)
 
 lint: .venv/.ready-dev
 	$(BIN)/ruff check

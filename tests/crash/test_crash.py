@@ -16,6 +16,7 @@ def test_a_named_step_is_still_there(name: str) -> None:
     assert callable(getattr(STEPS[name].owner, STEPS[name].name))
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 @pytest.mark.postgres
 def test_twenty_rounds_of_faults_lose_and_double_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from streams.stack.errors import MissingPart
 from tests import services
 from tests.e2e.conftest import Claimhub
 
+pytestmark = pytest.mark.slow
+
 TINY: Final = Sizes(
     records=10_000,
     runs=1,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
+import pytest
 from sqlalchemy import select
 
 from sinks.ledger.tables import journal
@@ -33,6 +34,7 @@ MOST_GROWTH: Final = 1.4
 """Three times as many more records waiting would take twice the memory of the whole worker."""
 
 
+@pytest.mark.slow
 def test_a_blocked_database_holds_kafka_back_and_the_workers_memory_still(
     kafka_url: str, postgres_url: str, tmp_path: Path
 ) -> None:

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from schemas.topics import INBOUND
 from streams.cluster import ClusterUnavailable, KafkaCluster
 from streams.stack.kafka import Kafka
@@ -13,6 +15,7 @@ from tests.integration.workers import wait_until
 _AGAIN_S = 0.3
 
 
+@pytest.mark.slow
 def test_the_logs_bounds_are_known_again_after_a_crash_of_the_broker(tmp_path: Path) -> None:
     """A partition's leader has a new epoch then, and nobody asked while it was away."""
     server = Kafka(tmp_path / "kafka", services.FAST_KAFKA)

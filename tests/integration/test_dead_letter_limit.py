@@ -5,6 +5,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
+import pytest
 from sqlalchemy import func, select
 
 from schemas.partitioner import partition_for
@@ -34,6 +35,7 @@ PHOTOS: Final = tuple(f"{number:064x}" for number in range(20))
 STOPPED: Final = f"lane {(HOME + 1) % LANES}"
 
 
+@pytest.mark.slow
 def test_a_bad_setting_stops_one_lane_and_nothing_is_lost_once_it_is_put_right(
     kafka_url: str, postgres_url: str, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ KEPT, LOST = range(8), [n for n in range(8, 60) if partition_for(f"C-{n:05d}".en
 ACCEPT: Final = ("positions", "accept-loss", PLACE, "--reason", "an exercise")
 
 
+@pytest.mark.slow
 def test_records_deleted_unread_stop_the_worker_until_somebody_gives_them_up(
     kafka_url: str, postgres_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

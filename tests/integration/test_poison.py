@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
 from sqlalchemy import select
 
 from sinks.ledger.tables import dead_letters
@@ -19,6 +20,7 @@ BEFORE, BEHIND = 10, 30
 COMMAND: Final = (sys.executable, "-m", "tests.integration.mortal_worker")
 
 
+@pytest.mark.slow
 def test_a_record_that_kills_its_worker_is_quarantined_and_all_others_go_on(
     kafka_url: str, postgres_url: str, tmp_path: Path
 ) -> None:

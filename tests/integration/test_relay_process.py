@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 
 from streams.exits import Exit
 from tests.integration.hub_world import fresh_topics, hub_settings, instruction_ids
@@ -13,6 +14,7 @@ from tests.integration.workers import LIMIT_S, check_all_paid_once, records, sur
 CLAIMS = 40
 
 
+@pytest.mark.slow
 def test_a_worker_whose_relay_was_killed_leaves_and_the_next_goes_on(
     kafka_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -43,6 +45,7 @@ def test_a_relay_whose_worker_was_killed_is_gone(kafka_url: str, postgres_url: s
         relay.wait(LIMIT_S)
 
 
+@pytest.mark.slow
 def test_a_relay_whose_worker_is_frozen_ends(kafka_url: str, postgres_url: str, tmp_path: Path) -> None:
     """Before Kafka gives the worker's lanes away. Once it wakes up, the worker leaves, and the next one goes on."""
     settings = hub_settings(kafka_url, postgres_url, tmp_path)
@@ -61,6 +64,7 @@ def test_a_relay_whose_worker_is_frozen_ends(kafka_url: str, postgres_url: str, 
         check_all_paid_once(around.engine, sent, instruction_ids(kafka_url))
 
 
+@pytest.mark.slow
 def test_an_interrupt_from_the_keyboard_drains_both(kafka_url: str, postgres_url: str, tmp_path: Path) -> None:
     """A terminal interrupts every process of its group: the relay leaves it to the worker to say when it is over."""
     settings = hub_settings(kafka_url, postgres_url, tmp_path)

@@ -45,6 +45,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     stack.down()
 
 
+@pytest.mark.slow
 def test_kafka_keeps_address_and_records_over_a_kill(tmp_path: Path) -> None:
     """What a producer was told is stored is there after kill -9 and a start."""
     kafka = Kafka(tmp_path / "kafka")
@@ -83,6 +84,7 @@ def test_postgres_keeps_address_and_rows(tmp_path: Path, down: Callable[[Postgre
             assert connection.execute("SELECT id FROM kept").fetchall() == [(1,)]
 
 
+@pytest.mark.slow
 def test_registry_keeps_address_and_schemas_over_a_kill(tmp_path: Path) -> None:
     """A registered schema has the same id after kill -9 and a start."""
     if not services.registry_wanted():
@@ -110,6 +112,7 @@ def registered(registry: str) -> int:
         return int(json.load(answer)["id"])
 
 
+@pytest.mark.slow
 def test_stack_goes_up_and_down(stack: Stack) -> None:
     """Nothing is listed before the first `up`; after it the same services are listed as running, then as stopped."""
     assert stack.status() == []

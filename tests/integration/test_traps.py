@@ -92,6 +92,7 @@ def test_a_group_that_would_split_lanes_is_refused(
     assert says in _reason_to_leave(tmp_path / "stderr")
 
 
+@pytest.mark.slow
 def test_a_worker_told_to_stop_leaves_though_its_database_stands_still(kafka_url: str, tmp_path: Path) -> None:
     """In the middle of a commit every process of the server stops answering, so that no timeout of it fires and nothing
     can be cancelled: the worker leaves by itself, and once the server is back the next one goes on without loss."""

@@ -30,6 +30,7 @@ CLAIMS_AT_ONCE, PACE_S = 4, 0.04
 """How many claims' records the departments send together, and the time until they send the next."""
 
 
+@pytest.mark.slow
 def test_a_second_worker_joins_under_load_and_the_first_leaves(
     kafka_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -50,6 +51,7 @@ def test_a_second_worker_joins_under_load_and_the_first_leaves(
         check_all_paid_once(around.engine, sent, instruction_ids(kafka_url))
 
 
+@pytest.mark.slow
 def test_a_worker_told_to_stop_under_load_leaves_the_rest_to_the_next(
     kafka_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -69,6 +71,7 @@ def test_a_worker_told_to_stop_under_load_leaves_the_rest_to_the_next(
         check_all_paid_once(around.engine, sent, instruction_ids(kafka_url))
 
 
+@pytest.mark.slow
 def test_a_worker_outlives_a_crash_of_its_database(kafka_url: str, tmp_path: Path) -> None:
     """PostgreSQL crashes in the middle of commits and comes back: the same process goes on by itself."""
     server = Postgres(tmp_path / "postgres", CRASHABLE)
