@@ -79,6 +79,10 @@ METRICS: Final = (
     Definition(name="decide_seconds", kind=Histogram, help="Decoding and deciding a batch", buckets=COMMIT_S),
     Definition(name="commit_seconds", kind=Histogram, help="The one transaction of a batch", buckets=COMMIT_S),
     Definition(name="sql_statements_total", kind=Counter, help="Statements sent by the commits of batches"),
+    # Clocks
+    Definition(name="due_claims", kind=Gauge, help="Claims whose next warning or breach is due, in owned lanes"),
+    Definition(name="clock_warnings_total", kind=Counter, help="Records of clocks that ran to half or four fifths"),
+    Definition(name="clock_breaches_total", kind=Counter, help="Records of clocks that ran out"),
     # Relay
     Definition(name="outbox_pending_records", kind=Gauge, help="Committed outputs without a delivery report"),
     Definition(name="published_total", kind=Counter, help="Outputs with a delivery report", labels=("topic",)),
@@ -134,6 +138,9 @@ class Metrics:
     decide_seconds: Histogram
     commit_seconds: Histogram
     sql_statements: Counter
+    due_claims: Gauge
+    clock_warnings: Counter
+    clock_breaches: Counter
     outbox_pending_records: Gauge
     published: Counter
     publish_repeats: Counter

@@ -20,7 +20,7 @@ from faust.app.base import BootStrategy
 from faust.contrib.asgi import AsgiService
 
 from connectors.registry import ConfluentRegistry, EmbeddedRegistry
-from monitoring.clock import SystemClock
+from monitoring.clock import Clock, SystemClock
 from monitoring.health import Health, http_app, listen
 from monitoring.log import get_logger
 from monitoring.metrics import Metrics
@@ -103,8 +103,9 @@ class Hub:
         cluster: Cluster,
         leave: Leave = leave_at_once,
         relay: RelayProcess | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        """Without a `relay` of its own process, there is one in a thread."""
+        """Without a `relay` of its own process, there is one in a thread; without a `clock` it is the machine's."""
         self.settings = settings
         self.cluster = cluster
         self.owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -113,7 +114,7 @@ class Hub:
         self._leave = leave
         self._ledger = open_settings_ledger(settings, self.owner)
         self._codec = Codec(open_registry(settings), settings.max_record_bytes)
-        clients, clock = KafkaClients(cluster.options), SystemClock()
+        clients, clock = KafkaClients(cluster.options), clock or SystemClock()
         tell, on_fatal = partial(show, self.metrics), partial(leave, Exit.RELAY)
         self._relay: Publisher
         if relay is None:

@@ -1,6 +1,6 @@
 """What a batch of one lane leads to: pure, record by record in order; nothing is written or sent here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
@@ -9,7 +9,7 @@ import msgspec
 
 from monitoring.metrics import Outcome
 from schemas.partitioner import partition_for
-from schemas.records import DeadLetter, PaymentInstruction, Policy, Record, Wake, WakeKind
+from schemas.records import ClockTick, DeadLetter, PaymentInstruction, Policy, Record, Wake, WakeKind
 from schemas.topics import CLOCKS, TOPICS, Direction, Key
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, StateRow
 from streams.flows import FLOWS, PolicyKey
@@ -24,6 +24,7 @@ from streams.rules.sync import STATUS, snapshot
 
 Place = tuple[str, int, int, int]
 Encode = Callable[[str, Record], bytes]
+_Headers = list[tuple[str, bytes]]
 
 _json = msgspec.json.Encoder().encode
 _DEAD_LETTER_TOPIC = "hub.dead-letter.v1"
@@ -91,6 +92,7 @@ class Effects(msgspec.Struct):
     """All a batch leads to, as rows for one commit. `taken` counts the records dealt with: fewer than given when
     the dead-letter limit was reached."""
 
+    ticked: list[str] = []
     journal: list[JournalRow] = []
     claims: dict[str, StateRow] = {}
     policies: dict[str, StateRow] = {}
@@ -124,6 +126,30 @@ class Decider:
             if self._state.dead_in_a_row >= self._dead_letter_limit:
                 break
         return self.effects
+
+    def tick(self, claims: Iterable[Claim]) -> None:
+        """Send each of these claims its next tick: nothing is due for it any more until that has come back."""
+        for claim in claims:
+            number, due = claim.number, clocks.next_due(claim)
+            self._ticked(number)
+            if due is not None:
+                tick = Output(CLOCKS, number, ClockTick(claim=number, at_ms=due.at_ms), clocks.DUE, due.reason)
+                cause = Cause(due.started_by, CLOCKS, due.at_ms)
+                shared = _shared_headers(cause, number, cause.ref, None, self._state.lane)
+                self._write(tick, cause, number, f"{cause.ref}#{due.name}", shared)
+
+    def tick_again(self, row: OutboxRow) -> None:
+        """Let a tick stand as it was sent: when time passes is not decided again."""
+        self._state.seq = row.seq
+        self.effects.outbox.append(row)
+        self._ticked(row.subject)
+
+    def _ticked(self, claim: str) -> None:
+        row = self.effects.claims.get(claim)
+        if row is None:
+            self.effects.ticked.append(claim)
+        else:
+            self.effects.claims[claim] = row._replace(due_at_ms=None)
 
     def _take(self, parsed: Parsed) -> None:
         waiting = self._state.parked.get(parsed.entity)
@@ -230,7 +256,13 @@ class Decider:
         stage = stage_of(claim)
         self._state.claims[claim.number] = claim
         self.effects.claims[claim.number] = StateRow(
-            claim.number, self._state.lane, claim.version, stage, cause.at_ms, _json(claim)
+            claim.number,
+            self._state.lane,
+            claim.version,
+            stage,
+            cause.at_ms,
+            _json(claim),
+            clocks.next_at_ms(claim),
         )
         return stage
 
@@ -299,28 +331,32 @@ class Decider:
         )
 
     def _send(self, parsed: Parsed, outputs: tuple[Output, ...]) -> None:
-        state, cause = self._state, parsed.cause
-        shared = _shared_headers(parsed, state.lane)
+        cause, subject = parsed.cause, parsed.subject
+        shared = _shared_headers(cause, subject, parsed.event_id, parsed.trace, self._state.lane)
         for number, output in enumerate(outputs, 1):
-            state.seq += 1
-            own = output.key == parsed.subject or TOPICS[output.topic].key is Key.NONE
-            partition = state.lane if own else partition_for(output.key.encode(), state.lanes)
-            self.effects.outbox.append(
-                OutboxRow(
-                    state.lane,
-                    state.seq,
-                    output.topic,
-                    partition,
-                    output.key,
-                    parsed.subject,
-                    cause.ref,
-                    output.rule,
-                    output.reason,
-                    cause.at_ms,
-                    pack_headers([*shared, *_own_headers(output, f"{cause.ref}#{number}", state.seq)]),
-                    self._encode(output.topic, output.record),
-                )
+            self._write(output, cause, subject, f"{cause.ref}#{number}", shared)
+
+    def _write(self, output: Output, cause: Cause, subject: str, event_id: str, shared: _Headers) -> None:
+        state = self._state
+        state.seq += 1
+        own = output.key == subject or TOPICS[output.topic].key is Key.NONE
+        partition = state.lane if own else partition_for(output.key.encode(), state.lanes)
+        self.effects.outbox.append(
+            OutboxRow(
+                state.lane,
+                state.seq,
+                output.topic,
+                partition,
+                output.key,
+                subject,
+                cause.ref,
+                output.rule,
+                output.reason,
+                cause.at_ms,
+                pack_headers([*shared, *_own_headers(output, event_id, state.seq)]),
+                self._encode(output.topic, output.record),
             )
+        )
 
     def _park(self, parsed: Parsed, park: Park) -> None:
         """Park a record, or renew the reason of one that is parked and still cannot go."""
@@ -401,22 +437,22 @@ def _dead_letter(parsed: Parsed, dead: Dead) -> Output:
     return Output(_DEAD_LETTER_TOPIC, parsed.subject or "unkeyed", letter, f"engine.{dead.code}", dead.reason)
 
 
-def _shared_headers(parsed: Parsed, lane: int) -> list[tuple[str, bytes]]:
+def _shared_headers(cause: Cause, subject: str, event_id: str, trace: bytes | None, lane: int) -> _Headers:
     """What all outputs of one cause carry: CloudEvents 1.0 binary headers, the causal chain, and the source lane."""
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_source", b"claimhub"),
-        ("ce_time", _rfc3339(parsed.cause.at_ms)),
-        ("correlationid", parsed.subject.encode()),
-        ("causationid", parsed.event_id.encode()),
+        ("ce_time", _rfc3339(cause.at_ms)),
+        ("correlationid", subject.encode()),
+        ("causationid", event_id.encode()),
         ("lane", b"%d" % lane),
     ]
-    if parsed.trace is not None:
-        headers.append(("traceparent", parsed.trace))
+    if trace is not None:
+        headers.append(("traceparent", trace))
     return headers
 
 
-def _own_headers(output: Output, event_id: str, seq: int) -> list[tuple[str, bytes]]:
+def _own_headers(output: Output, event_id: str, seq: int) -> _Headers:
     """What tells one output from another; by `seq` receivers see repeats."""
     headers = [
         ("ce_id", event_id.encode()),

@@ -38,7 +38,7 @@ _PATIENCE_S = 5.0
 _STALE_RETAKE_S, _RETAKE_S = 5.0, 0.3
 _FROZEN_S = 2.0
 _REVOKE_WAIT_S, _STOP_WAIT_S = 3.0, 8.0
-_WATCH_TOPICS_S, _TELL_KAFKA_S, _STEP_OVER_S, _MEASURE_S = 2.0, 5.0, 1.0, 1.0
+_WATCH_TOPICS_S, _TELL_KAFKA_S, _STEP_OVER_S, _MEASURE_S, _ASK_DUE_S = 2.0, 5.0, 1.0, 1.0, 1.0
 
 log = get_logger("intake")
 
@@ -260,7 +260,8 @@ class Intake:
             if lane.busy or lane.dead or lane.stopped or (self._at_work and self._one_at_a_time()):
                 return
             records = self._records(lane)
-            if not records and not self._may_step_over(lane):
+            due_by_ms = self._due_by_ms(lane)
+            if not records and due_by_ms is None and not self._may_step_over(lane):
                 return
             positions = dict(lane.positions)
             for record in records:
@@ -269,7 +270,7 @@ class Intake:
                 positions.update(lane.fetched)
             lane.busy = True
             self._at_work.add(lane)
-        self._dispatch(Batch(lane, records, positions))
+        self._dispatch(Batch(lane, records, positions, due_by_ms))
 
     def _one_at_a_time(self) -> bool:
         """Whether a lane that is taken carefully is at work or wants to be: while its suspect is at work no other batch
@@ -294,6 +295,14 @@ class Intake:
             log.warning("not waiting for partitions that do not answer", lane=lane.no, topics=behind)
             return lane.buffer.take(most, lambda topic: True)
         return []
+
+    def _due_by_ms(self, lane: Lane) -> int | None:
+        """Once a second a lane asks which of its claims' clocks are due: by the time now. None: not this time."""
+        now = self._clock.monotonic()
+        if now - lane.asked_at < _ASK_DUE_S:
+            return None
+        lane.asked_at = now
+        return int(self._clock.time() * 1000)
 
     def _may_step_over(self, lane: Lane) -> bool:
         """Offsets that only control records fill are stepped over when idle, once a second."""

@@ -11,7 +11,7 @@ from msgspec import Struct, json
 from monitoring.log import get_logger
 from monitoring.metrics import Metrics, Outcome
 from schemas.codec import Codec
-from schemas.topics import TOPICS, Key
+from schemas.topics import CLOCKS, TOPICS, Key
 from sinks.ledger.port import DeadRow, LaneCommit, Ledger, ParkedRow
 from sinks.ledger.port import Lane as TakenLane
 from sinks.relay import RelayLane
@@ -20,6 +20,7 @@ from streams.decide import Decider, Effects, LaneState, Lookup
 from streams.flows import FLOWS
 from streams.outcomes import Dead
 from streams.received import Parsed, Parser, Received
+from streams.rules import clocks
 from streams.rules.claim import Claim
 from streams.rules.policy_file import PolicyFile
 
@@ -28,6 +29,7 @@ DEATHS: Final = 3
 dead letter."""
 
 _CLAIMS_CACHED = 20_000
+_MOST_TICKS = 1000
 KILLS = Dead(
     "kills-the-process",
     f"{DEATHS} processes in a row ended while they took this record and nothing else; it was not read this time. Their "
@@ -44,7 +46,8 @@ class Lane:
     """One lane under one token. A new token makes a new Lane; results for an old one are ignored.
 
     `positions` are what the ledger has committed, `fetched` the next offsets to come from Kafka, `ends` the offsets
-    after the last record as far as the broker has said; `parked` counts its waiting records. `busy` while a batch is in
+    after the last record as far as the broker has said; `parked` counts its waiting records, `due` the claims a tick
+    was due for when the ledger was last asked, at `asked_at`. `busy` while a batch is in
     flight, `dead` once the lane is lost, `stopped` with the reason when it must not go on.
 
     `careful` counts the records still to be taken one by one, because the lane's processes kept ending: at first as
@@ -70,6 +73,8 @@ class Lane:
         self.paused: set[str] = set()
         self.blocked_since: float | None = None
         self.stepped_at = 0.0
+        self.due = 0
+        self.asked_at = 0.0
 
     def at_end(self, topic: str) -> bool:
         """Whether all that the broker said it has of this partition has been fetched."""
@@ -83,11 +88,13 @@ class Lane:
 
 class Batch(Struct):
     """Records of one lane in the order to apply them, and the positions once they are. `records` may be empty: then
-    only offsets that hold no records (control records) are stepped over."""
+    only offsets that hold no records (control records) are stepped over. With `due_by_ms` claims for which a tick is
+    due by then are sent one."""
 
     lane: Lane
     records: list[Received]
     positions: dict[str, int]
+    due_by_ms: int | None = None
 
 
 class LaneProcessor:
@@ -113,11 +120,16 @@ class LaneProcessor:
         else:
             with self._computing:
                 records = [parser.parse(received) for received in batch.records]
+        due = self._due(lane, batch.due_by_ms)
+        if not records and not due and batch.positions == lane.positions:
+            return Effects()
         self._load(records, state, parser)
         lookup = self._look_up(records, state)
         with self._computing:
             started = time.perf_counter()
-            effects = Decider(state, lookup, self._codec.encode, self._dead_letter_limit).decide(records)
+            decider = Decider(state, lookup, self._codec.encode, self._dead_letter_limit)
+            decider.tick(due)
+            effects = decider.decide(records)
         decided = time.perf_counter()
         positions = (
             batch.positions if effects.taken == len(records) else _positions(lane, batch.records[: effects.taken])
@@ -142,6 +154,15 @@ class LaneProcessor:
         self._ledger.name_suspect(lane.no, lane.token, ref)
         self._metrics.sql_statements.inc()
         return parser.parse(received)
+
+    def _due(self, lane: Lane, by_ms: int | None) -> list[Claim]:
+        """The claims to send a tick, at most so many at once."""
+        if by_ms is None:
+            return []
+        self._metrics.sql_statements.inc()
+        due = [_claim(state) for state in self._ledger.due_claims(lane.no, by_ms, _MOST_TICKS)]
+        lane.due = len(due)
+        return due
 
     def _load(self, records: list[Parsed], state: LaneState, parser: Parser) -> None:
         """Fetch the states and parked records of subjects this lane has not seen yet; decode again what is parked
@@ -204,6 +225,10 @@ class LaneProcessor:
         for dead in effects.dead:
             counts[dead.topic, Outcome.DEAD] += 1
             metrics.dead_letters.labels(dead.topic, dead.code).inc()
+        if counts[CLOCKS, Outcome.DONE]:
+            rules = Counter(row.rule for row in effects.journal)
+            metrics.clock_warnings.inc(rules[clocks.WARNING])
+            metrics.clock_breaches.inc(rules[clocks.BREACH])
         for (topic, outcome), count in counts.items():
             metrics.records.labels(topic, outcome).inc(count)
 
@@ -246,6 +271,7 @@ def commit_of(lane: Lane, seq: int, entry: int, positions: dict[str, int], effec
         entry=entry,
         entries_used=state.entry - entry,
         positions=[(topic, old, positions[topic]) for topic, old in lane.positions.items() if positions[topic] != old],
+        ticked=effects.ticked,
         journal=effects.journal,
         claims=list(effects.claims.values()),
         policies=list(effects.policies.values()),

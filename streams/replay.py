@@ -1,7 +1,7 @@
 """What a ledger took, decided once more in the same order by today's code: nothing is sent, nothing is looked up."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct, json
@@ -74,11 +74,16 @@ class _Recorded:
 class LaneReplay:
     """One lane that begins empty. Its state moves forward with each batch; `states` has what it has forgotten."""
 
-    def __init__(self, codec: Codec, state: LaneState, states: States | None = None) -> None:
-        """Without `states` nothing must be forgotten."""
+    def __init__(
+        self, codec: Codec, state: LaneState, states: States | None = None, ticks: Iterable[OutboxRow] = ()
+    ) -> None:
+        """Without `states` nothing must be forgotten. `ticks` are those the lane sent, in the order of their numbers:
+        each stands again where it stood, since time is an input."""
         self._codec = codec
         self._state = state
         self._states = states
+        self._ticks = iter(ticks)
+        self._next_tick = next(self._ticks, None)
 
     def take(self, rows: Sequence[Taken]) -> tuple[Effects, list[Again]]:
         """Decide a batch in the order of its entries: all it leads to, and what each record comes to.
@@ -87,7 +92,12 @@ class LaneReplay:
         later one, as in the engine.
         """
         decider, recorded, records = self._decider(rows)
-        return decider.effects, [self._again(decider, recorded, *pair) for pair in zip(rows, records, strict=True)]
+        ended = []
+        for row, parsed in zip(rows, records, strict=True):
+            self._tick(decider)
+            ended.append(self._again(decider, recorded, row, parsed))
+        self._tick(decider)
+        return decider.effects, ended
 
     def wait(self, rows: Sequence[ParkedRow]) -> tuple[Effects, list[Again]]:
         """Try parked records, once all that was taken is in: each must still wait, for what it waited for.
@@ -108,6 +118,12 @@ class LaneReplay:
                 del first[parsed.entity]
             ended.append(again)
         return decider.effects, ended
+
+    def _tick(self, decider: Decider) -> None:
+        """Let the ticks stand that were sent next."""
+        while self._next_tick is not None and self._next_tick.seq == self._state.seq + 1:
+            decider.tick_again(self._next_tick)
+            self._next_tick = next(self._ticks, None)
 
     def _decider(self, rows: Sequence[Ended]) -> tuple[Decider, _Recorded, list[Parsed]]:
         parser = Parser(self._codec, self._state.lane, self._state.lanes, {}, self._state.known)

@@ -43,6 +43,7 @@ class Watch:
             self._metrics.lag_seconds.labels(topic).set(age_s)
         self._metrics.buffered_records.set(sum(lane.buffer.size for lane in lanes))
         self._metrics.parked_records.set(sum(lane.parked for lane in lanes))
+        self._metrics.due_claims.set(sum(lane.due for lane in lanes))
         self._metrics.last_progress_timestamp_seconds.set_to_current_time()
 
     def forget(self, numbers: Iterable[int]) -> None:

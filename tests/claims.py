@@ -39,6 +39,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 INCEPTION_MS = 1_767_225_600_000  # 2026-01-01 08:00 in Shanghai
 LOSS_MS = INCEPTION_MS + 90 * DAY_MS
+SAID_MS = 4_102_444_800_000  # 2100-01-01: of what is said then, no clock runs out while a test runs
 PHOTO = "ab" * 32
 PAYEE = BankAccount(name="投保人甲", account="6200000000000000018", bank_code="102100099996")
 OTHER_PAYEE = BankAccount(name="投保人甲", account="6200000000000000026", bank_code="102100099996")

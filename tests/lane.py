@@ -15,7 +15,8 @@ from schemas.records import Policy, Record
 from schemas.topics import INBOUND, TOPICS, Direction, Key, avro_schema
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow
 from streams.decide import Decider, Effects, LaneState, Lookup, Place
-from streams.received import Headers, Parser, Received
+from streams.received import Headers, Parser, Received, unpack_headers
+from streams.rules.clocks import next_at_ms
 from streams.rules.policy_file import PolicyFile
 from tests.claims import LOSS_MS
 
@@ -76,6 +77,16 @@ class OneLane:
         effects = Decider(self.state, Lookup(self.known), self.codec.encode, self._limit).decide(parsed)
         self.keep(effects)
         return effects
+
+    def pass_time(self, until_ms: int) -> None:
+        """Send the ticks due by then and take them in, until nothing more is due."""
+        while due := [claim for claim in self.state.claims.values() if (next_at_ms(claim) or until_ms + 1) <= until_ms]:
+            decider = Decider(self.state, Lookup(self.known), self.codec.encode, self._limit)
+            decider.tick(due)
+            self.keep(decider.effects)
+            for row in decider.effects.outbox:
+                tick = self.codec.decode(row.topic, row.value, [])
+                self.take(self.received(tick, headers=unpack_headers(row.headers)))
 
     def keep(self, effects: Effects) -> None:
         """Keep what a batch led to."""

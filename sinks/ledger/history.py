@@ -7,6 +7,7 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, select, true, union
 
+from schemas.topics import CLOCKS
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow
 from sinks.ledger.streaming import stream
 from sinks.ledger.tables import dead_letters, journal, outbox, parked, row_columns
@@ -44,11 +45,17 @@ def waiting(connection: Connection, part: Part | None = None) -> Iterator[Parked
 
 
 def sent(connection: Connection, part: Part | None = None) -> Iterator[OutboxRow]:
-    """The whole outbox: lane by lane in `seq` order; of a part subject by subject, and only what the records of its
-    window led to."""
-    query = _rows(outbox, "seq", part)
+    """The outbox, but for ticks: lane by lane in `seq` order; of a part subject by subject, and only what the records
+    of its window led to."""
+    query = _rows(outbox, "seq", part).where(outbox.c.topic != CLOCKS)
     if part is not None:
         query = query.where(_within(outbox, part))
+    return (OutboxRow(*row) for row in stream(connection, query, _PAGE))
+
+
+def ticks(connection: Connection, lane: int) -> Iterator[OutboxRow]:
+    """What a lane sent because time had passed, in `seq` order: no record led to it."""
+    query = _rows(outbox, "seq", None).where(outbox.c.topic == CLOCKS, outbox.c.lane == lane)
     return (OutboxRow(*row) for row in stream(connection, query, _PAGE))
 
 

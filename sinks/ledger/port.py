@@ -89,7 +89,7 @@ class JournalRow(NamedTuple):
 
 class StateRow(NamedTuple):
     """A claim's or policy's newest state. `state` is JSON in UTF-8; `found_by` is the stage of a claim, the
-    plate of a policy."""
+    plate of a policy. `due_at_ms`, of a claim only, is when its next tick is due, if any is."""
 
     key: str
     lane: int
@@ -97,6 +97,7 @@ class StateRow(NamedTuple):
     found_by: str
     at_ms: int
     state: bytes
+    due_at_ms: int | None = None
 
 
 class OutboxRow(NamedTuple):
@@ -176,7 +177,8 @@ class LaneCommit(Struct, kw_only=True):
 
     `seq` and `entry` are the lane's values before the batch; `positions` holds (topic, before, after) of the topics
     that moved; `parked_gone` the (topic, generation, partition, offset) of released records, taken away before `parked`
-    is added, so a record may be in both. A claim, policy or payment stands in its list once.
+    is added, so a record may be in both. A claim, policy or payment stands in its list once. For the claims in `ticked`
+    nothing is due any more, since their tick is in `outbox`, unless `claims` says so anew.
     """
 
     lane: int
@@ -186,6 +188,7 @@ class LaneCommit(Struct, kw_only=True):
     entry: int
     entries_used: int = 0
     positions: list[tuple[str, int, int]]
+    ticked: list[str] = []
     journal: list[JournalRow] = []
     claims: list[StateRow] = []
     policies: list[StateRow] = []
@@ -198,7 +201,7 @@ class LaneCommit(Struct, kw_only=True):
     @property
     def statements(self) -> int:
         """How many statements this commit is: BEGIN, the fence and COMMIT, and one for each kind of row it has."""
-        kinds = (self.positions, self.parked_gone, self.journal, self.parked, self.dead)
+        kinds = (self.positions, self.ticked, self.parked_gone, self.journal, self.parked, self.dead)
         return 3 + sum(map(bool, (*kinds, self.claims, self.policies, self.payments, self.outbox)))
 
 
@@ -253,6 +256,9 @@ class Ledger(Protocol):
 
     def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, bytes]:
         """States (JSON) by policy number of the policies with these numbers or, as newest version, these plates."""
+
+    def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
+        """States (JSON) of a lane's claims whose tick is due by then, the longest due first."""
 
     def commit(self, commit: LaneCommit) -> None:
         """Write everything or nothing; `deaths` are 0 after it and nobody is suspect. Raises StaleToken, PositionMoved

@@ -53,13 +53,17 @@ _PARKED_GONE: Final = """
     USING unnest(%s::text[], %s::int[], %s::int[], %s::bigint[]) AS x (topic, generation, partition, "offset")
     WHERE (p.topic, p.generation, p.partition, p."offset") = (x.topic, x.generation, x.partition, x."offset")"""
 _CLAIMS: Final = """
-    INSERT INTO claims (claim, lane, version, stage, at_ms, state)
+    INSERT INTO claims (claim, lane, version, stage, at_ms, state, due_at_ms)
     SELECT e ->> 0, (e ->> 1)::int, (e ->> 2)::int, e ->> 3, (e ->> 4)::bigint,
-        convert_from(substr(%b, (e ->> 5)::int, (e ->> 6)::int), 'UTF8')::json
+        convert_from(substr(%b, (e ->> 5)::int, (e ->> 6)::int), 'UTF8')::json, (e ->> 7)::bigint
     FROM jsonb_array_elements(%b) e
     ON CONFLICT (claim) DO UPDATE SET
         lane = excluded.lane, version = excluded.version, stage = excluded.stage, at_ms = excluded.at_ms,
-        state = excluded.state"""
+        state = excluded.state, due_at_ms = excluded.due_at_ms"""
+_TICKED: Final = "UPDATE claims SET due_at_ms = NULL WHERE claim = ANY (%s)"
+_DUE: Final = """
+    SELECT convert_to(state::text, 'UTF8') FROM claims WHERE lane = %s AND due_at_ms <= %s
+    ORDER BY due_at_ms LIMIT %s"""
 _POLICIES: Final = """
     INSERT INTO policies (number, lane, version, plate, at_ms, state)
     SELECT e ->> 0, (e ->> 1)::int, (e ->> 2)::int, e ->> 3, (e ->> 4)::bigint,
@@ -216,6 +220,10 @@ class PostgresLedger:
         with self._connection("loading policies") as connection:
             return dict(connection.execute(_LOAD_POLICIES, (list(numbers), list(plates)), binary=True).fetchall())
 
+    def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
+        with self._connection(f"asking for due claims of lane {lane}") as connection:
+            return [state for (state,) in connection.execute(_DUE, (lane, until_ms, limit), binary=True)]
+
     def commit(self, commit: LaneCommit) -> None:
         with self._transaction(f"committing a batch of lane {commit.lane}") as cursor:
             _fence(cursor, commit)
@@ -226,6 +234,8 @@ class PostgresLedger:
             _copy(cursor, _JOURNAL, commit.journal)
             _copy(cursor, _PARKED, commit.parked)
             _copy(cursor, _DEAD, commit.dead)
+            if commit.ticked:
+                cursor.execute(_TICKED, (commit.ticked,))
             if commit.claims:
                 cursor.execute(_CLAIMS, _states(commit.claims))
             if commit.policies:
@@ -351,7 +361,9 @@ def _states(rows: Sequence[StateRow]) -> tuple[bytes, Jsonb]:
     JSON each state would have to be quoted here and unquoted there.
     """
     ends = accumulate(len(row.state) for row in rows)
-    places = [(*row[:5], end - len(row.state) + 1, len(row.state)) for row, end in zip(rows, ends, strict=True)]
+    places = [
+        (*row[:5], end - len(row.state) + 1, len(row.state), row.due_at_ms) for row, end in zip(rows, ends, strict=True)
+    ]
     return b"".join([row.state for row in rows]), Jsonb(places, dumps=_json)
 
 

@@ -44,6 +44,9 @@ _NAME_SUSPECT: Final = """
     UPDATE lanes SET suspect = :ref, deaths = CASE suspect WHEN :ref THEN deaths ELSE 0 END
     WHERE lane = :lane AND token = :token"""
 _READ_POSITIONS: Final = "SELECT topic, next, generation FROM positions JOIN topics USING (topic) WHERE lane = ?"
+_TICKED: Final = "UPDATE claims SET due_at_ms = NULL WHERE claim = ?"
+_DUE: Final = """
+    SELECT CAST(state AS BLOB) FROM claims WHERE lane = ? AND due_at_ms <= ? ORDER BY due_at_ms LIMIT ?"""
 _IN: Final = "IN (SELECT value FROM json_each(?))"
 _OUTBOX_AFTER: Final = """
     WHERE lane = ? AND seq > ? AND (SELECT token FROM lanes WHERE lane = ?) = ? ORDER BY seq LIMIT ?"""
@@ -73,7 +76,7 @@ def _select(table: Table) -> str:
     return f"SELECT {', '.join(_columns(table))} FROM {table.name} "  # noqa: S608 - own names
 
 
-_CLAIMS: Final = _upsert(claims, ("lane", "version", "stage", "at_ms", "state"))
+_CLAIMS: Final = _upsert(claims, ("lane", "version", "stage", "at_ms", "state", "due_at_ms"))
 _POLICIES: Final = _upsert(policies, ("lane", "version", "plate", "at_ms", "state"))
 _JOURNAL, _PARKED, _DEAD, _OUTBOX = (_insert(table) for table in (journal, parked, dead_letters, outbox))
 # What was approved never changes: only the state moves.
@@ -146,6 +149,10 @@ class SqliteLedger:
         with self._locked("loading policies") as connection:
             return dict(connection.execute(sql, (json.dumps(list(numbers)), json.dumps(list(plates)))))
 
+    def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
+        with self._locked(f"asking for due claims of lane {lane}") as connection:
+            return [state for (state,) in connection.execute(_DUE, (lane, until_ms, limit))]
+
     def commit(self, commit: LaneCommit) -> None:
         with self._transaction(f"committing a batch of lane {commit.lane}") as connection:
             _fence(connection, commit)
@@ -154,8 +161,9 @@ class SqliteLedger:
             connection.executemany(_JOURNAL, commit.journal)
             connection.executemany(_PARKED, commit.parked)
             connection.executemany(_DEAD, commit.dead)
-            connection.executemany(_CLAIMS, _texts(commit.claims))
-            connection.executemany(_POLICIES, _texts(commit.policies))
+            connection.executemany(_TICKED, [(claim,) for claim in commit.ticked])
+            connection.executemany(_CLAIMS, ((*_with_text(row), row.due_at_ms) for row in commit.claims))
+            connection.executemany(_POLICIES, map(_with_text, commit.policies))
             connection.executemany(_PAYMENTS, commit.payments)
             connection.executemany(_OUTBOX, commit.outbox)
 
@@ -233,6 +241,6 @@ def _query(connection: sqlite3.Connection) -> topics.Query:
     return lambda sql: connection.execute(sql).fetchall()
 
 
-def _texts(rows: Sequence[StateRow]) -> Iterator[tuple[Any, ...]]:
-    """The rows with their states as text: SQLite keeps bytes apart from it."""
-    return ((*row[:-1], row.state.decode()) for row in rows)
+def _with_text(row: StateRow) -> tuple[Any, ...]:
+    """A row up to its state, which is text: SQLite keeps bytes apart from it."""
+    return (*row[:5], row.state.decode())

@@ -28,7 +28,7 @@ metadata: Final = MetaData(
     }
 )
 
-VERSION: Final = "0004"
+VERSION: Final = "0005"
 """The newest migration: what these tables are."""
 
 # Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
@@ -112,6 +112,7 @@ journal: Final = Table(
 )
 
 # No index on the stage: it changes with the state, and an indexed change costs every row a new index entry (no HOT).
+# `due_at_ms` changes a few times in a claim's life; it is when the claim's next tick is due, if any is.
 claims: Final = Table(
     "claims",
     metadata,
@@ -121,6 +122,14 @@ claims: Final = Table(
     Column("stage", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("state", JSON, nullable=False),
+    Column("due_at_ms", BigInteger),
+    Index(
+        "claims_due",
+        "lane",
+        "due_at_ms",
+        postgresql_where=text("due_at_ms IS NOT NULL"),
+        sqlite_where=text("due_at_ms IS NOT NULL"),
+    ),
 )
 
 policies: Final = Table(

@@ -80,7 +80,7 @@ class Rows:
                 )
             )  # fmt: skip
             state = template.state.replace(_CLAIM, claim.encode())
-            states[claim] = StateRow(claim, no, template.version, template.stage, at_ms, state)
+            states[claim] = StateRow(claim, no, template.version, template.stage, at_ms, state, template.due_at_ms)
             if template.payment is not None:
                 payment = template.payment._replace(id=template.payment.id[:20] + claim, claim=claim, lane=no)
                 payments[claim] = payment

@@ -38,6 +38,7 @@ class Template(msgspec.Struct, frozen=True):
     version: int
     stage: str
     state: bytes
+    due_at_ms: int | None
     payment: PaymentRow | None
     outputs: tuple[OutputTemplate, ...]
 
@@ -64,6 +65,7 @@ def templates() -> dict[tuple[str, int], Template]:
             version=claim.version,
             stage=claim.found_by,
             state=claim.state,
+            due_at_ms=claim.due_at_ms,
             payment=next(iter(effects.payments.values()), None),
             outputs=tuple(_output(codec, output) for output in effects.outbox),
         )

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, bindparam, func, select
 
+from monitoring.clock import Clock
 from schemas.topics import INBOUND
-from sinks.ledger.tables import lanes, outbox, positions, relay
+from sinks.ledger.tables import claims, lanes, outbox, positions, relay
 from streams.cluster import ClientOptions
 from streams.demo.finance import INSTRUCTIONS, Finance
 
@@ -23,13 +24,16 @@ class NotDone(Exception):
 
 
 class Idle:
-    """Waits for the hub to have taken in all that was sent, published all it owes, and had its answers from finance.
+    """Waits for the hub to have taken in all that was sent, told of all clocks that are due, published all it owes, and
+    had its answers from finance.
 
     Setting `abandoned`, from any thread, ends a wait.
     """
 
-    def __init__(self, engine: Engine, options: ClientOptions, finance: Finance, partitions: int) -> None:
+    def __init__(self, engine: Engine, options: ClientOptions, finance: Finance, partitions: int, clock: Clock) -> None:
+        """`clock` is the one the hub goes by."""
         self._engine = engine
+        self._clock = clock
         self._finance = finance
         self._partitions = partitions
         self.abandoned = threading.Event()
@@ -53,14 +57,17 @@ class Idle:
     def left(self) -> str | None:
         """What is left to do, in words. Positions are read first and the logs' ends last: when they meet, nothing
         that was sent in between can have been missed."""
+        now_ms = int(self._clock.time() * 1000)
         with self._engine.connect() as connection:
             at = {(topic, lane): offset for topic, lane, offset in connection.execute(_POSITIONS)}
+            due = connection.execute(_DUE, {"now_ms": now_ms}).scalar_one()
             behind = connection.execute(_UNPUBLISHED).all()
             instructed = connection.execute(_INSTRUCTED).scalar_one()
         if len(at) < len(INBOUND) * self._partitions:
             return "the hub has not taken its lanes"
-        if behind:
-            return "; ".join(f"lane {lane} has published {out} of {seq} outputs" for lane, seq, out in behind)
+        owed = [f"lane {lane} has published {out} of {seq} outputs" for lane, seq, out in behind]
+        if due or owed:
+            return "; ".join([f"{due} claims have a clock that is due", *owed])
         if len(self._finance.paid) < instructed:
             return f"finance has answered {len(self._finance.paid)} of {instructed} instructions"
         for (topic, lane), offset in at.items():
@@ -77,4 +84,5 @@ _POSITIONS: Final = select(positions.c.topic, positions.c.lane, positions.c.next
 _UNPUBLISHED: Final = select(lanes.c.lane, lanes.c.seq, relay.c.published).where(
     lanes.c.lane == relay.c.lane, relay.c.published < lanes.c.seq
 )
+_DUE: Final = select(func.count()).select_from(claims).where(claims.c.due_at_ms <= bindparam("now_ms"))
 _INSTRUCTED: Final = select(func.count()).select_from(outbox).where(outbox.c.topic == INSTRUCTIONS)

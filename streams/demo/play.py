@@ -25,6 +25,7 @@ from streams.demo.idle import Idle, NotDone
 from streams.demo.report import Report, make_report, show_report
 from streams.demo.screen import Screen, open_screen
 from streams.demo.stories import STORIES, Story
+from streams.demo.story_clock import StoryClock
 from streams.settings import EMBEDDED, Settings, load_settings
 
 LANES: Final = 4
@@ -38,16 +39,19 @@ class Player:
     """The departments around a hub: plays stories record by record, each once the hub is done with the one before, so
     that every run leads to the same ledger."""
 
-    def __init__(self, settings: Settings, options: ClientOptions, engine: Engine, screen: Screen) -> None:
+    def __init__(
+        self, settings: Settings, options: ClientOptions, engine: Engine, screen: Screen, clock: StoryClock
+    ) -> None:
         def codec() -> Codec:
             return Codec(open_registry(settings), settings.max_record_bytes)
 
         self._engine = engine
         self._screen = screen
+        self._clock = clock
         self._feed = Feed(engine)
         self._departments = Departments(options, codec(), settings.lanes)
         self.finance = Finance(options, codec(), Departments(options, codec(), settings.lanes), settings.lanes)
-        self.idle = Idle(engine, options, self.finance, settings.lanes)
+        self.idle = Idle(engine, options, self.finance, settings.lanes, clock)
         self._shown: set[str] = set()
         self._handled: list[Handled] = []
 
@@ -61,6 +65,8 @@ class Player:
             for story in stories:
                 self._screen.begin(story)
                 for said in story.said:
+                    self._clock.now_ms = said.at_ms
+                    self._wait(f"claim {story.claim}, what is due before {said.topic} {said.event_id}")
                     self._departments.send(said)
                     self._wait(f"claim {story.claim}, {said.topic} {said.event_id}")
         return make_report(self._engine, stories, self.finance.paid, self._handled)
@@ -126,8 +132,9 @@ async def play_in_hub(settings: Settings, cluster: Cluster, screen: Screen, leav
     Raises NotSent, NotDone naming what did not happen.
     """
     engine = read_engine(settings.ledger_url)
-    player = Player(settings, cluster.options, engine, screen)
-    hub = Hub(settings, cluster, leave)
+    clock = StoryClock()
+    player = Player(settings, cluster.options, engine, screen, clock)
+    hub = Hub(settings, cluster, leave, clock=clock)
     await hub.start()
     try:
         return await asyncio.to_thread(player.play, STORIES)

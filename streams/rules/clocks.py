@@ -6,7 +6,7 @@ Another clock is a row in RULES and its lengths in the product file.
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,12 +18,22 @@ from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.lines import LINES
 from streams.rules.product import ClockTerms, Product, Terms
 
+DUE: Final = "clocks.due"
 WARNING: Final = "clocks.warning"
 BREACH: Final = "clocks.breach"
 WARN_PER_CENT: Final = (50, 80)
 _CLAIMANTS_SIDE: Final = frozenset({"claimant", "reporting"})
 _NEVER: Final[tuple[str, ...]] = ()
 _ONCE: Final = ("",)
+
+
+class Due(NamedTuple):
+    """A warning or a breach still to come: when, for a clock that which record started, and in words."""
+
+    at_ms: int
+    started_by: str
+    name: str
+    reason: str
 
 
 class ClockRule(Struct, frozen=True):
@@ -135,6 +145,16 @@ def next_at_ms(claim: Claim) -> int | None:
         if at_ms is not None and (due is None or at_ms < due):
             due = at_ms
     return due
+
+
+def next_due(claim: Claim) -> Due | None:
+    """What the claim's next tick is about, if any is due."""
+    at_ms, notice = next_at_ms(claim), claim.notice
+    if at_ms is None or notice is None:
+        return None
+    clock = next(clock for clock in claim.clocks if clock.next_at_ms == at_ms)
+    name = "-".join(filter(None, (clock.kind, clock.about, str(_next_per_cent(clock)))))
+    return Due(at_ms, clock.started.cause, name, _in_words(clock, notice))
 
 
 def source_of(clock: Clock, notice: Notice) -> str:

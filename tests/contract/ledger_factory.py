@@ -96,15 +96,23 @@ def dead(offset: int, entry: int, **given: Any) -> DeadRow:
     return DeadRow(**_place(offset) | row | given)
 
 
-def claim(number: str = CLAIM, version: int = 1, stage: str = "registered", state: bytes | None = None) -> StateRow:
+def claim(
+    number: str = CLAIM,
+    version: int = 1,
+    stage: str = "registered",
+    state: bytes | None = None,
+    due_at_ms: int | None = None,
+    lane: int = 1,
+) -> StateRow:
     """A claim's state."""
     return StateRow(
         number,
-        1,
+        lane,
         version,
         stage,
         1_700_000_000_000,
         state or b'{"number":"%b","version":%d}' % (number.encode(), version),
+        due_at_ms,
     )
 
 

@@ -228,7 +228,7 @@ def test_a_commit_writes_every_kind_of_row(ledger: Ledger, database: Database) -
         journal=[make.journal(10, 1, inputs='{"policies":[]}', reason="投保人甲 ✓")],
         parked=[make.parked(11, 2)],
         dead=[make.dead(12, 3, key=b"\x00\xfe")],
-        claims=[make.claim()],
+        claims=[make.claim(due_at_ms=99)],
         policies=[make.policy("PL1", "京A12345")],
         outbox=[make.outbox(1), make.outbox(2)],
         payments=[make.payment()],
@@ -243,7 +243,7 @@ def test_a_commit_writes_every_kind_of_row(ledger: Ledger, database: Database) -
         ("payments", commit.payments),
     ):
         assert database.rows(table) == rows
-    assert [json.loads(row[-1]) for row in database.rows("claims")] == [{"number": CLAIM, "version": 1}]
+    assert [(json.loads(row[5]), row[6]) for row in database.rows("claims")] == [({"number": CLAIM, "version": 1}, 99)]
     again = make.take(ledger)
     assert (again.seq, again.entry, again.positions[NOTICE]) == (2, 3, 13)
 
@@ -466,6 +466,59 @@ def test_the_outbox_is_read_in_order_under_the_right_token(ledger: Ledger) -> No
     assert ledger.outbox_after(1, lane.token, 1, 3) == rows[1:4]
     assert ledger.outbox_after(1, lane.token, 5, 3) == []
     assert ledger.outbox_after(1, lane.token - 1, 0, 3) == []
+
+
+def due(ledger: Ledger, until_ms: int, limit: int = 10) -> list[str]:
+    """The numbers of lane 1's claims that are due."""
+    return [json.loads(state)["number"] for state in ledger.due_claims(1, until_ms, limit)]
+
+
+def test_claims_are_due_in_their_lane_by_their_time_the_oldest_first(ledger: Ledger) -> None:
+    """As many as were asked for; and none of which nothing is due."""
+    lane = make.take(ledger)
+    claims = [make.claim("C-3", due_at_ms=300), make.claim("C-1", due_at_ms=100), make.claim("C-2", due_at_ms=200)]
+    ledger.commit(make.batch(lane, claims=[*claims, make.claim("C-0"), make.claim("C-9", due_at_ms=100, lane=2)]))
+
+    assert due(ledger, 99) == []
+    assert due(ledger, 200) == ["C-1", "C-2"]
+    assert due(ledger, 900, limit=2) == ["C-1", "C-2"]
+
+
+def test_a_tick_and_its_claim_no_longer_due_are_written_together(ledger: Ledger) -> None:
+    """Nothing else of the claim changes; a state of the same batch or a later one says anew when something is due."""
+    lane = make.take(ledger)
+    first = make.batch(lane, claims=[make.claim("C-1", due_at_ms=100), make.claim("C-2", due_at_ms=100)])
+    ledger.commit(first)
+    states = ledger.load_claims(["C-1"])[0]
+    ticked = make.batch(
+        make.after(lane, first),
+        outbox=[make.outbox(1)],
+        ticked=["C-1", "C-2"],
+        claims=[make.claim("C-2", 2, due_at_ms=200)],
+    )
+    ledger.commit(ticked)
+
+    assert due(ledger, 900) == ["C-2"]
+    assert ledger.load_claims(["C-1"])[0] == states
+    lane = make.after(make.after(lane, first), ticked)
+    ledger.commit(make.batch(lane, claims=[make.claim("C-1", 2, due_at_ms=150)]))
+    assert due(ledger, 900) == ["C-1", "C-2"]
+
+
+def test_a_tick_that_is_not_written_leaves_its_claim_due(ledger: Ledger) -> None:
+    """Under a stale token, or when the batch is refused."""
+    lane = make.take(ledger)
+    first = make.batch(lane, claims=[make.claim("C-1", due_at_ms=100)])
+    ledger.commit(first)
+    with pytest.raises(StaleToken):
+        ledger.commit(make.batch(lane._replace(token=0), outbox=[make.outbox(1)], ticked=["C-1"]))
+    refused = make.batch(
+        make.after(lane, first), outbox=[make.outbox(1)], ticked=["C-1"], parked_gone=[(NOTICE, 1, 1, 99)]
+    )
+    with pytest.raises(LedgerRefused):
+        ledger.commit(refused)
+
+    assert due(ledger, 900) == ["C-1"]
 
 
 def test_published_marks_never_go_back(ledger: Ledger) -> None:

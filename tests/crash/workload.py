@@ -98,7 +98,7 @@ class Teller:
     def raw(self, topic: str, key: bytes | None, value: bytes, partition: int | None = None) -> Told:
         """Any bytes; without a key they go to some partition."""
         self._records += 1
-        at = datetime.fromtimestamp((make.LOSS_MS + self._records * 1000) / 1000, UTC)
+        at = datetime.fromtimestamp((make.SAID_MS + self._records * 1000) / 1000, UTC)
         mark = f"{self.seed}/{self._records}".encode()
         headers = (
             ("ce_specversion", b"1.0"),

@@ -13,7 +13,7 @@ from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction, Key
 from sinks.clients import KafkaClients
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger
-from sinks.ledger.port import TopicIdentity
+from sinks.ledger.port import OutboxRow, TopicIdentity
 from sinks.relay import Relay, RelayLane
 from streams.lanes import Batch, Lane, LaneProcessor
 from streams.received import Headers, Received, unpack_headers
@@ -53,6 +53,16 @@ class FilledLedger:
         effects = self._processor.process(Batch(self._lane, [received], positions))
         for row in effects.outbox:
             if TOPICS[row.topic].direction is Direction.INTERNAL:
+                self.take_bytes(row.topic, row.key, row.value, unpack_headers(row.headers))
+
+    def tick(self, by_ms: int) -> list[OutboxRow]:
+        """Send the ticks that are due by then; they are on their way."""
+        return self._processor.process(Batch(self._lane, [], self._lane.positions, by_ms)).outbox
+
+    def pass_time(self, until_ms: int) -> None:
+        """Send ticks and take them in until nothing more is due by then."""
+        while ticks := self.tick(until_ms):
+            for row in ticks:
                 self.take_bytes(row.topic, row.key, row.value, unpack_headers(row.headers))
 
     def tell_all(self) -> "FilledLedger":

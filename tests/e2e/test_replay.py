@@ -69,6 +69,27 @@ def test_the_rebuilt_ledger_is_the_same_in_any_batch_size(claimhub: Claimhub, tm
     assert rebuilt.ok
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 500])
+def test_ticks_are_rebuilt_where_they_stood(
+    told: FilledLedger, claimhub: Claimhub, tmp_path: Path, batch_size: int
+) -> None:
+    """With what they led to, and one that is still on its way: a rebuild asks no clock what is due."""
+    told.take(make.notice(claim="CLM-2026-000006"))
+    told.pass_time(make.LOSS_MS + 40 * make.DAY_MS)
+    told.take(make.notice(claim="CLM-2026-000007"))
+    assert len(told.tick(make.LOSS_MS + 20 * make.DAY_MS)) == 1
+    told.take(make.estimate(claim="CLM-2026-000006"))
+
+    ran = claimhub("replay", "--from-journal", "--into", "sqlite:///new.db", "--batch-size", batch_size, "--json")
+
+    assert ran.json["first_difference"] is None and ran.json["equal"]
+    with sqlite3.connect(tmp_path / "new.db") as database:
+        due = "SELECT claim, due_at_ms IS NULL FROM claims WHERE state ->> 'clocks' LIKE '%next_at_ms%' ORDER BY claim"
+        assert database.execute(due).fetchall() == [("CLM-2026-000007", 1)]
+        assert database.execute("SELECT count(*) FROM outbox WHERE topic = 'hub.clock.v1'").fetchall() == [(7,)]
+    assert claimhub("replay", "--from-journal", "--since", "2026-01-01", "--json").json["changes"] == []
+
+
 def test_all_tables_are_rebuilt_row_by_row(told: FilledLedger, claimhub: Claimhub, tmp_path: Path) -> None:
     """Journal, parked records, dead letters and outbox too, with all their columns; only tokens and owners differ."""
     told.take(make.estimate(claim="CLM-2026-000005"))

@@ -208,7 +208,7 @@ def _lane(one: Said) -> int:
 def _bad(lane: int, many: int) -> list[Said]:
     """Estimates of claims of one lane that are no Avro."""
     claims_there = (f"B-{number}" for number in count() if partition_for(f"B-{number}".encode(), LANES) == lane)
-    return [said(ESTIMATE, claim, make.LOSS_MS, b"no Avro") for claim in islice(claims_there, many)]
+    return [said(ESTIMATE, claim, make.SAID_MS, b"no Avro") for claim in islice(claims_there, many)]
 
 
 def _events(sent: list[Said]) -> list[str]:

@@ -28,7 +28,7 @@ def test_a_record_that_kills_its_worker_is_quarantined_and_all_others_go_on(
     record, of its lane and of those that died with it, is journalled once, each claim paid once, all promises kept."""
     settings = hub_settings(kafka_url, postgres_url, tmp_path)
     before, behind = records(0, BEFORE), records(BEFORE, BEFORE + BEHIND)
-    killer = said(ESTIMATE, "C-KILLER", make.LOSS_MS + BEFORE * 1000 - 1, KILLER)
+    killer = said(ESTIMATE, "C-KILLER", make.SAID_MS + BEFORE * 1000 - 1, KILLER)
     with fresh_topics(kafka_url), surroundings(settings) as around, (tmp_path / "stderr").open("wb") as stderr:
         around.departments.send(*before, killer, *behind)
         with worker(settings, stderr=stderr, command=COMMAND):

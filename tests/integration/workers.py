@@ -16,6 +16,7 @@ import psycopg
 from sqlalchemy import Engine, select
 
 from connectors.registry import EmbeddedRegistry
+from monitoring.clock import SystemClock
 from schemas.codec import Codec
 from schemas.records import Record
 from sinks.ledger.open import read_engine
@@ -52,7 +53,7 @@ def surroundings(settings: Settings) -> Iterator[Surroundings]:
     options, lanes = settings.kafka_client(), settings.lanes
     engine = read_engine(settings.ledger_url)
     finance = Finance(options, codec(settings), Departments(options, codec(settings), lanes), lanes)
-    idle = Idle(engine, options, finance, lanes)
+    idle = Idle(engine, options, finance, lanes, SystemClock())
     finance.start()
     try:
         yield Surroundings(engine, Departments(options, codec(settings), lanes), finance, idle)
@@ -119,9 +120,9 @@ def codec(settings: Settings) -> Codec:
 
 def records(start: int, end: int) -> list[Said]:
     """What departments say of claims that nobody needs to touch, all on one policy, which comes with claim 0."""
-    told = [] if start else [said("underwriting.policy.v1", make.POLICY, make.LOSS_MS - make.DAY_MS, make.policy())]
+    told = [] if start else [said("underwriting.policy.v1", make.POLICY, make.SAID_MS - make.DAY_MS, make.policy())]
     for number in range(start, end):
-        claim, at_ms = f"C-{number:05d}", make.LOSS_MS + number * 1000
+        claim, at_ms = f"C-{number:05d}", make.SAID_MS + number * 1000
         told += [
             said("reporting.loss-notice.v1", claim, at_ms, make.notice(claim=claim)),
             said("repair.estimate.v1", claim, at_ms + 1, make.estimate(claim=claim)),

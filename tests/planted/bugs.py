@@ -252,6 +252,17 @@ BUGS: Final = (
         ("tests/unit/rules/test_pure.py::test_no_rule_reads_a_clock_or_a_random_number",),
     ),
     Bug(
+        "a tick cleared apart from its outbox row",
+        "after a crash between the two nobody is warned, and no breach is ever recorded",
+        "streams/lanes.py",
+        "        self._ledger.commit(commit)\n",
+        "        alone = {'lane': lane.no, 'token': lane.token, 'seq': seq, 'entry': entry, 'positions': []}\n"
+        "        if commit.ticked:\n"
+        "            self._ledger.commit(LaneCommit(**alone, ticked=commit.ticked))\n"
+        "        self._ledger.commit(commit)\n",
+        (f"{SIMULATION}test_no_seed_breaks_a_promise",),
+    ),
+    Bug(
         "float money",
         "a settlement falls a minor unit short",
         "streams/rules/settlement.py",

@@ -141,6 +141,8 @@ class MemoryTables:
             self.positions[topic, commit.lane] = after
         for place in commit.parked_gone:
             del self.parked[place]
+        for claim in commit.ticked:
+            self.claims[claim] = self.claims[claim]._replace(due_at_ms=None)
         self.journal.update((row[:4], row) for row in commit.journal)
         self.parked.update((row[:4], row) for row in commit.parked)
         self.dead_letters.update((row[:4], row) for row in commit.dead)
@@ -360,6 +362,12 @@ class MemoryLedger:
             for row in self._database.policies.values()
             if row.key in numbers or row.found_by in plates
         }
+
+    def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
+        self._step("ask for due claims")
+        waiting = [row for row in self._database.claims.values() if row.lane == lane and row.due_at_ms is not None]
+        due = sorted((row.due_at_ms, row.key, row.state) for row in waiting if (row.due_at_ms or 0) <= until_ms)
+        return [state for _, _, state in due[:limit]]
 
     def commit(self, commit: LaneCommit) -> None:
         self._step("commit: sent")

@@ -6,16 +6,19 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from msgspec import msgpack
+from msgspec import json, msgpack
 
 from schemas.topics import DEAD_LETTERS, INBOUND, TOPICS, Direction
 from sinks.ledger.business_hash import INTERNAL, business_line, business_state
 from sinks.ledger.port import OutboxRow
 from sinks.ledger.written import read_written
+from streams.rules.claim import Claim
+from streams.rules.clocks import next_at_ms
 from tests.simulation.ledger import MemoryTables
 from tests.simulation.log import Log, Record
 
 _INSTRUCTION: Final = "finance.payment-instruction.v1"
+_claim = json.Decoder(Claim).decode
 _written = lru_cache(50_000)(read_written)
 
 
@@ -48,6 +51,7 @@ def broken(database: MemoryTables, log: Log, undisturbed: Ledgered) -> Iterator[
     yield from _numbered(database)
     yield from _published(database, log)
     yield from _paid_once(database, log)
+    yield from _told_when_due(database)
 
 
 def _one_end(database: MemoryTables, log: Log) -> Iterator[str]:
@@ -148,6 +152,14 @@ def _paid_once(database: MemoryTables, log: Log) -> Iterator[str]:
         yield f"payments {sorted(wanted)} have the instructions {sorted(written.elements())}"
     if {(name or b"").decode() for name in seen} != wanted.keys():
         yield f"payments {sorted(wanted)} have the instructions {sorted(map(str, seen))} on the topic"
+
+
+def _told_when_due(database: MemoryTables) -> Iterator[str]:
+    """With nothing on its way, each claim's row says when the next moment of its clocks is due."""
+    for row in database.claims.values():
+        due = next_at_ms(_claim(row.state))
+        if due != row.due_at_ms:
+            yield f"claim {row.key}: its next moment is {due}, its row says {row.due_at_ms}"
 
 
 def _business(database: MemoryTables) -> Iterator[bytes]:

@@ -54,7 +54,14 @@ class _Story:
 
     def phases(self) -> Iterator[Phase]:
         """The claims' records, shuffled: only those of one claim and topic keep their order."""
-        kinds: list[Callable[[str], None]] = [self._plain, self._late_policy, self._surveyed, self._held, self._poison]
+        kinds: list[Callable[[str], None]] = [
+            self._plain,
+            self._late_policy,
+            self._surveyed,
+            self._held,
+            self._poison,
+            self._overdue,
+        ]
         if self._random.random() < 0.15:
             self._killer("C-killer")
         self._phases[0].append([self._sent(make.policy())])
@@ -126,6 +133,11 @@ class _Story:
         estimate = self._sent(make.estimate(claim=claim))
         self._phases[2] += [[estimate._replace(value=KILLER)], [self._sent(make.notice(claim=claim))]]
 
+    def _overdue(self, claim: str) -> None:
+        """Said so long ago that its clocks have run out, one after the other, before anything else comes."""
+        self._phases[1].append([self._sent(make.notice(claim=claim), said="2026-01-05")])
+        self._phases[2] += self._settled(claim)
+
     def _settled(self, claim: str) -> list[list[Sent]]:
         """Estimate, invoice, and what finance says of the instruction these lead to."""
         instruction = instruction_id(claim, 1, payee_digest(make.PAYEE), 1)
@@ -136,7 +148,7 @@ class _Story:
         ]
         return [[self._sent(make.estimate(claim=claim))], [self._sent(make.invoice(claim=claim))], said]
 
-    def _sent(self, record: Record, key: str = "") -> Sent:
+    def _sent(self, record: Record, key: str = "", said: str = "2026-04-01") -> Sent:
         topic = TOPIC_OF[type(record)]
         if not key:
             key = getattr(record, "policy_number" if TOPICS[topic].key is Key.POLICY else "claim")
@@ -144,7 +156,7 @@ class _Story:
         headers: list[tuple[str, bytes | None]] = [
             ("ce_id", b"%d" % self._events),
             ("ce_source", b"test"),
-            ("ce_time", b"2026-04-01T08:%02d:%02d.000Z" % divmod(self._events, 60)),
+            ("ce_time", f"{said}T08:{self._events // 60:02}:{self._events % 60:02}.000Z".encode()),
         ]
         return Sent((topic, partition_for(key.encode(), LANES)), key.encode(), CODEC.encode(topic, record), headers)
 

@@ -11,7 +11,7 @@ from streams.settings import Settings
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import MemoryTables
 from tests.simulation.log import Log
-from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.scheduler import EPOCH_S, Process, Scheduler
 from tests.simulation.worker import Worker
 from tests.simulation.workload import KILLER, LANES, Phase, Sent, workload
 
@@ -63,6 +63,8 @@ class World:
         for place, next_ in database.positions.items():
             if len(self.log.partitions[place]) != next_:
                 return False
+        if self._due():
+            return False
         return all(row.seq == database.published[lane] for lane, row in database.lanes.items())
 
     def unrest(self) -> str:
@@ -78,7 +80,12 @@ class World:
             for lane, row in database.lanes.items()
             if database.published[lane] != row.seq
         ]
-        return "; ".join([*behind, *owed])
+        return "; ".join([*behind, *owed, *(f"claim {claim} is due" for claim in self._due())])
+
+    def _due(self) -> list[str]:
+        """The claims whose clocks have come to a moment that no tick was sent for."""
+        now_ms = 1000 * (EPOCH_S + self.scheduler.now)
+        return [row.key for row in self.database.claims.values() if (row.due_at_ms or now_ms + 1) <= now_ms]
 
     def _start(self) -> None:
         self._started += 1

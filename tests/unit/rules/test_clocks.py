@@ -1,19 +1,19 @@
 """The law's clocks of a claim: what starts, pauses and ends them, and what ticks make of them."""
 
+import pytest
 from msgspec import json
 from msgspec.structs import replace
 
 from schemas.records import ClockTick, DecisionAction, NoticeKind, PaymentStatusCode, Record, Role
 from streams.rules import clocks
 from streams.rules.claim import Claim, Clock, ClockKind, Outcome, Task, TaskKind
-from streams.rules.decision import CapturedLookups, Cause
+from streams.rules.decision import Cause
+from streams.rules.lines import LINES
 from streams.rules.payments import instruction_id, payee_digest
-from streams.rules.product import product
 from tests import claims as make
 from tests.lane import OneLane
 from tests.unit.rules.test_deadlines import end_of, ms
 
-NOTHING = CapturedLookups({}, {})
 SETTLED_MINOR = 2_300_00
 
 
@@ -33,8 +33,7 @@ class Said:
         """Let the claim's next moment come; the rule and reason of what comes of it."""
         at_ms = clocks.next_at_ms(self.claim)
         assert at_ms is not None
-        tick = self.lane.received(ClockTick(claim=make.CLAIM, at_ms=at_ms))
-        self.lane.take(tick._replace(timestamp_ms=at_ms))
+        self.lane.pass_time(at_ms)
         row = self.lane.journal[-1]
         return f"{row.rule}: {row.reason}"
 
@@ -188,9 +187,10 @@ def test_what_ends_after_its_deadline_is_a_breach_without_a_tick() -> None:
     assert clock.ended is not None and clock.breached.cause == clock.ended.cause
 
 
-def test_every_clock_of_a_product_has_a_length_for_all_cases_and_a_source() -> None:
+@pytest.mark.parametrize("line", LINES)
+def test_every_clock_of_a_product_has_a_length_for_all_cases_and_a_source(line: str) -> None:
     """A kind without a row never runs, and nobody would notice."""
-    for terms in product("motor").terms:
+    for terms in LINES[line].product.terms:
         assert {row.kind for row in terms.clocks if not row.case} == {rule.kind for rule in clocks.RULES}
         assert all(row.days > 0 and row.source for row in terms.clocks)
 
