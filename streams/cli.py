@@ -35,6 +35,7 @@ def _noun(name: str, about: str) -> typer.Typer:
 
 claim = _noun("claim", "One claim: how it stands, what happened, and why.")
 parked = _noun("parked", "Records that wait for another record or a person.")
+clocks = _noun("clocks", "The law's clocks: what must be done by when.")
 dead_letters = _noun("dead-letters", "Records that could not be taken.")
 payments = _noun("payments", "Payment attempts.")
 positions = _noun("positions", "Where the hub stands in each log.")
@@ -293,6 +294,22 @@ def payments_ls(claim: OneClaim = None, as_json: Json = False) -> None:
     from streams.commands import payments as attempts
 
     _print_from_ledger(lambda ledger: attempts.read_payments(ledger, claim), attempts.show_payments, as_json)
+
+
+@clocks.command("ls")
+def clocks_ls(as_json: Json = False) -> None:
+    """List the clocks that run, the first due first."""
+    from streams.commands import clocks as running
+
+    _print_from_ledger(running.read_open_clocks, running.show_open_clocks, as_json)
+
+
+@clocks.command("explain")
+def clocks_explain(number: ClaimNumber, as_json: Json = False) -> None:
+    """Explain each clock of a claim: every start, pause, resume, warning, breach and end, with the record behind it."""
+    from streams.commands import clocks as running
+
+    _print_from_ledger(lambda ledger: running.explain_clocks(ledger, number), running.show_explained, as_json)
 
 
 @parked.command("ls")

@@ -76,7 +76,7 @@ def _chain(connection: Connection, ref: str | None) -> list[Link]:
     """The causing record, then what caused that, as far as this ledger knows."""
     chain: list[Link] = []
     while ref is not None and len(chain) < _LONGEST and all(link.ref != ref for link in chain):
-        row = _record(connection, ref)
+        row = record_at(connection, ref)
         if row is None:
             break
         event_id, outcome, rule, reason, at_ms, headers = row
@@ -99,7 +99,7 @@ def _sent_for(event_id: str | None) -> str | None:
     return event_id.removeprefix(_OURS).rpartition("#")[0] or None
 
 
-def _record(connection: Connection, ref: str) -> tuple[Any, ...] | None:
+def record_at(connection: Connection, ref: str) -> tuple[Any, ...] | None:
     """What the hub made of the record at `ref`: event id, outcome, rule, reason, time, headers."""
     topic, *numbers = ref.split("/")
     if len(numbers) != 3 or not all(number.isdigit() for number in numbers):
