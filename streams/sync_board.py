@@ -4,9 +4,10 @@ Kafka says up to which record a department's group has read `claims.status`; tha
 outbox's rows it has seen. What it acknowledged one by one stands in the claims. Versions are counted: a claim's n-th
 status row, resyncs left out, is its version n.
 
-What it costs: three requests to Kafka a department and one record of each lane it is behind in; then one query for each
-lane and place somebody is behind at, over the rows not seen, at most MOST of them. A department that is level costs the
-ledger nothing, however many claims there are.
+What it costs: one request to Kafka for all departments and one for each, and one record of each lane it is behind in;
+then one query for each lane and place somebody is behind at, over the rows not seen, at most MOST of them. A department
+that is level costs the ledger nothing, however many claims there are. One that only acknowledges, and whose group never
+commits, costs a look at all that was ever sent.
 """
 
 from collections import defaultdict
@@ -74,11 +75,19 @@ class _Unread(NamedTuple):
     end: int
 
 
+class _OfLane(NamedTuple):
+    """How far a department is behind in one lane."""
+
+    claims: int
+    whole: bool
+    oldest_ms: int
+
+
 class _Behind(NamedTuple):
-    """The claims that a lane's unseen rows are of; `whole` unless there are more rows than are looked at."""
+    """The claims that some of a lane's unread rows are of; `more` is the number to go on from, if there may be more."""
 
     claims: list[tuple[str, int, int, Mapping[str, int]]]
-    whole: bool
+    more: int | None
 
 
 def read_drift(
@@ -86,26 +95,21 @@ def read_drift(
 ) -> list[Drift]:
     """How far each of these departments is behind in these lanes. Raises ClusterUnavailable, LogUnreadable."""
     marks = published_marks(engine)  # before the logs' ends are asked for, and so below them
-    known: dict[tuple[int, int], _Behind] = {}
-    found = []
     with _open_log(cluster) as log, engine.connect() as connection:
         ends = log.ends([(STATUS, lane) for lane in lanes])
-        for name in names:
-            department = departments()[name]
-            count, whole, oldest_ms = 0, True, now_ms
-            for lane, unread in _unread(cluster, log, department.group, ends).items():
-                place, until = (lane, unread.since), marks.get(lane, 0)
-                behind = known[place] = known.get(place) or _behind(connection, lane, unread.since, until, most)
-                waiting = _waiting(connection, behind, name, until)
-                whole = whole and behind.whole
-                if waiting:
-                    count += len(waiting)
-                    oldest_ms = min(oldest_ms, _sent_at_ms(log, lane, min(waiting), unread))
-            oldest_s, limit_s = (now_ms - oldest_ms) // 1000, department.drift_limit_s
-            found.append(
-                Drift(name, department.group, count, not whole, oldest_s, limit_s, count > 0 and oldest_s > limit_s)
-            )
-    return found
+        unread = {name: _unread(cluster, log, departments()[name].group, ends) for name in names}
+        found: dict[str, list[_OfLane]] = {name: [] for name in unread}
+        for lane in lanes:
+            known: dict[int, _Behind] = {}  # shared by departments that are behind at one place; gone with the lane
+            for name, places in unread.items():
+                if (place := places.get(lane)) is not None:
+                    if place.since not in known:
+                        known[place.since] = _behind(connection, lane, place.since, marks.get(lane, 0), most)
+                    behind, waiting = _not_seen(connection, lane, known[place.since], name, marks.get(lane, 0), most)
+                    if waiting:
+                        oldest_ms = _sent_at_ms(log, lane, min(waiting), place)
+                        found[name].append(_OfLane(len(waiting), behind.more is None, oldest_ms))
+    return [_drift(name, of_lanes, now_ms) for name, of_lanes in found.items()]
 
 
 def read_seen(engine: Engine, cluster: KafkaCluster, claim: str) -> list[Seen] | None:
@@ -140,6 +144,20 @@ def _open_log(cluster: KafkaCluster) -> Iterator[LogReader]:
         yield log
     finally:
         log.close()
+
+
+def _drift(name: str, of_lanes: Sequence[_OfLane], now_ms: int) -> Drift:
+    department = departments()[name]
+    oldest_s = max(0, now_ms - min((one.oldest_ms for one in of_lanes), default=now_ms)) // 1000
+    return Drift(
+        department=name,
+        group=department.group,
+        claims_behind=sum(one.claims for one in of_lanes),
+        at_least=not all(one.whole for one in of_lanes),
+        oldest_s=oldest_s,
+        limit_s=department.drift_limit_s,
+        alarm=oldest_s > department.drift_limit_s,
+    )
 
 
 def _unread(cluster: KafkaCluster, log: LogReader, group: str, ends: Mapping[Place, int]) -> dict[int, _Unread]:
@@ -183,14 +201,30 @@ def _behind(connection: Connection, lane: int, since: int, until: int, most: int
         .limit(most)
         .subquery()
     )
-    first = (
-        select(rows.c.key, func.min(rows.c.seq).label("first"), func.count().label("count"))
+    numbers = rows.c.seq
+    of_claim = (
+        select(
+            rows.c.key, func.min(numbers).label("first"), func.max(numbers).label("last"), func.count().label("count")
+        )
         .group_by(rows.c.key)
         .subquery()
     )
-    query = select(first.c.key, first.c.first, c.version, c.state["acknowledged"], first.c.count)
-    found = connection.execute(query.join_from(first, claims, c.claim == first.c.key)).all()
-    return _Behind([(*row[:3], row[3] or {}) for row in found], sum(row[4] for row in found) < most)
+    f = of_claim.c
+    query = select(f.key, f.first, c.version, c.state["acknowledged"], f.last, f.count)
+    found = connection.execute(query.join_from(of_claim, claims, c.claim == f.key)).all()
+    more = None if sum(row[5] for row in found) < most else max(row[4] for row in found) + 1
+    return _Behind([(*row[:3], row[3] or {}) for row in found], more)
+
+
+def _not_seen(
+    connection: Connection, lane: int, behind: _Behind, name: str, until: int, most: int
+) -> tuple[_Behind, list[int]]:
+    """The first claims of a lane that the department has not seen: as `_waiting`, past those it acknowledged."""
+    waiting = _waiting(connection, behind, name, until)
+    while not waiting and behind.more is not None:
+        behind = _behind(connection, lane, behind.more, until, most)
+        waiting = _waiting(connection, behind, name, until)
+    return behind, waiting
 
 
 def _waiting(connection: Connection, behind: _Behind, name: str, until: int) -> list[int]:

@@ -118,12 +118,12 @@ async def test_a_claim_goes_on_in_a_new_hub_on_a_new_broker(tmp_path: Path) -> N
 
 
 async def test_a_hub_shows_how_far_departments_are_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody reads here, so everybody is behind with the one claim as soon as it was looked at."""
+    """Nobody reads here, so everybody is behind with every claim of every lane as soon as somebody looked."""
     monkeypatch.setattr(drift, "LOOK_S", 0.05)
     async with _running(_settings(tmp_path)) as (hub, departments, _):
-        departments.send(*records(0, 1))
+        departments.send(*records(0, 8))
         behind = partial(hub.metrics.registry.get_sample_value, "claimhub_drift_claims", {"department": "finance"})
-        await _until(lambda: behind() == 1, "the claim was not seen to be missed")
+        await _until(lambda: behind() == 8, "the claims were not seen to be missed")
 
 
 async def test_what_was_sent_before_a_stop_is_in_the_ledger_after_it(tmp_path: Path) -> None:

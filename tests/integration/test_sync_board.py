@@ -141,9 +141,12 @@ def _forget_groups(kafka: str) -> None:
 
 
 def three_claims(board: Board) -> Board:
-    """Claims 1 to 3 with versions 1, then claim 1 with versions 2 and 3: snapshots at offsets 0 to 4."""
+    """Claims 1 to 3 with versions 1, then claim 1 with versions 2 and 3: snapshots at offsets 0 to 4, each sent on its
+    own, so that its time is its own."""
     notices = [make.notice(claim=f"CLM-2026-00000{n}") for n in (1, 2, 3)]
-    return board.take(make.policy(), *notices, make.estimate(), make.invoice())
+    for record in (make.policy(), *notices, make.estimate(), make.invoice()):
+        board.take(record)
+    return board
 
 
 def test_a_department_that_never_read_is_behind_with_every_claim(board: Board) -> None:
@@ -219,6 +222,17 @@ def test_an_acknowledgement_counts_as_seen(board: Board) -> None:
     assert board.behind("siu") == 3
 
 
+def test_who_read_further_than_it_acknowledged_is_behind_since_what_it_did_neither(board: Board) -> None:
+    """It read version 2 of claim 1, acknowledged version 1, and all of claim 2: version 3 is what it has not seen."""
+    board.take(make.policy(), make.notice(), make.estimate()).read("finance")
+    for record in (make.notice(claim="CLM-2026-000002"), make.invoice()):
+        board.take(record)
+    board.take(make.command("finance", 1), make.command("finance", 1, claim="CLM-2026-000002"))
+
+    assert board.behind("finance") == 1
+    assert board.is_behind_since("finance", 3)
+
+
 def test_a_newer_version_than_the_acknowledged_one_is_behind_only_once_it_was_sent(board: Board) -> None:
     """Between a commit and its delivery nobody is late."""
     three_claims(board).read("finance", 4)
@@ -252,6 +266,14 @@ def test_no_more_rows_are_looked_at_than_told(board: Board) -> None:
     assert (found.claims_behind, found.at_least) == (2, True)
     assert found.oldest_s == board.drift("finance").oldest_s
     assert not board.drift("finance", most=6).at_least
+
+
+def test_what_was_acknowledged_is_looked_past(board: Board) -> None:
+    """A department that acknowledges all it gets, and never commits, is still behind with what it did not."""
+    three_claims(board).take(make.command("finance", 3), make.command("finance", 1, claim="CLM-2026-000002"))
+
+    assert board.drift("finance", most=2).claims_behind == 1
+    assert board.is_behind_since("finance", 2)
 
 
 def test_a_record_that_is_not_the_hubs_is_passed(board: Board) -> None:
