@@ -402,6 +402,30 @@ class AdjusterDecision(Record, frozen=True, kw_only=True):
     decided_at_ms: TimeMs
 
 
+class AmountQuery(Record, frozen=True, kw_only=True):
+    """Finance is asked whether it agrees with the amount of one settlement version before anybody approves it."""
+
+    claim: Identifier
+    query_id: Identifier
+    settlement_version: Annotated[int, Meta(ge=1)]
+    amount_minor: AmountMinor
+    currency: Currency
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class AmountAnswer(Record, frozen=True, kw_only=True):
+    """What finance says to an amount query; `reason` says why when it does not agree."""
+
+    claim: Identifier
+    query_id: Identifier
+    agreed: bool
+    reason: Text
+    at_ms: TimeMs
+
+
 class PaymentInstruction(Record, frozen=True, kw_only=True):
     """What finance is asked to pay, once. `purpose` is an ISO 20022 external purpose code (INSC)."""
 

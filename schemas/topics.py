@@ -13,6 +13,8 @@ from msgspec import Struct
 
 from schemas.records import (
     AdjusterDecision,
+    AmountAnswer,
+    AmountQuery,
     ClaimStatus,
     ClockTick,
     Command,
@@ -156,6 +158,8 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("investigation.request.v1", _OUT, InvestigationRequest),
         _topic("repair.order.v1", _OUT, RepairOrder),
         _topic("hospital.request.v1", _OUT, HospitalRequest),
+        _topic("finance.amount-query.v1", _OUT, AmountQuery),
+        _topic("finance.amount-answer.v1", _IN, AmountAnswer),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

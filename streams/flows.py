@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from schemas.records import (
     AdjusterDecision,
+    AmountAnswer,
     ClockTick,
     Command,
     Document,
@@ -21,7 +22,7 @@ from schemas.records import (
     Record,
     Wake,
 )
-from streams.rules import assessment, authority, bills, clocks, intake, payments, survey, sync, underwriting
+from streams.rules import assessment, authority, bills, clocks, finance, intake, payments, survey, sync, underwriting
 
 PolicyKey = tuple[str | None, str]
 """A policy number, or None and a plate: which policies a record's handler may look up."""
@@ -61,6 +62,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "repair.invoice.v1": Flow(Invoice, assessment.on_invoice),
     "hospital.bill.v1": Flow(HospitalBill, bills.on_bill),
     "adjuster.decision.v1": Flow(AdjusterDecision, authority.on_decision),
+    "finance.amount-answer.v1": Flow(AmountAnswer, finance.on_amount_answer),
     "finance.payment-status.v1": Flow(PaymentStatus, payments.on_payment_status),
     "operations.command.v1": Flow(Command, sync.on_command, passes=True),
 }

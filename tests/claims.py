@@ -5,6 +5,7 @@ from typing import Any
 
 from schemas.records import (
     AdjusterDecision,
+    AmountAnswer,
     BankAccount,
     BillItem,
     BillKind,
@@ -30,6 +31,7 @@ from schemas.records import (
     PolicyCover,
     Role,
 )
+from streams.rules.amounts import query_id
 
 CLAIM = "CLM-2026-000001"
 POLICY = "POL-2026-000001"
@@ -184,6 +186,19 @@ def decision(role: Role = Role.HANDLER, person: str | None = None, **changes: ob
     }
     values.update(changes)
     return AdjusterDecision(**values)
+
+
+def amount_answer(settlement_version: int = 1, *, agreed: bool = True, **changes: object) -> AmountAnswer:
+    """What finance says to the query about a settlement version."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "query_id": query_id(CLAIM, settlement_version),
+        "agreed": agreed,
+        "reason": "金额无误",
+        "at_ms": LOSS_MS + 6 * DAY_MS,
+    }
+    values.update(changes)
+    return AmountAnswer(**values)
 
 
 def payment_status(

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from schemas.records import (
     AdjusterDecision,
+    AmountAnswer,
     BankAccount,
     Bucket,
     BucketAmount,
@@ -30,6 +31,7 @@ from schemas.records import (
     Record,
     Role,
 )
+from streams.rules.amounts import query_id
 from streams.rules.claim import Stage
 
 Work = Mapping[Bucket, tuple[str, int]]
@@ -196,6 +198,17 @@ def _approval(claim: str, at: str, role: Role, person: str, reason: str) -> Said
     return _about_claim(claim, person, f"approval/{role}", "adjuster.decision.v1", at, decision)
 
 
+def _amount_answer(claim: str, at: str, settlement_version: int, reason: str) -> Said:
+    answer = AmountAnswer(
+        claim=claim,
+        query_id=query_id(claim, settlement_version),
+        agreed=True,
+        reason=reason,
+        at_ms=_at(at),
+    )
+    return _about_claim(claim, "finance", f"amount/{settlement_version}", "finance.amount-answer.v1", at, answer)
+
+
 def _totals(work: Work) -> tuple[BucketAmount, ...]:
     return tuple(BucketAmount(bucket=bucket, amount_minor=amount) for bucket, (_, amount) in work.items())
 
@@ -236,7 +249,8 @@ def _fast_track() -> Story:
 
 
 def _two_people() -> Story:
-    """A large loss with damage to a third party: surveyed, supplemented, approved by handler and approver."""
+    """A large loss with damage to a third party: surveyed, supplemented so much that finance is asked, approved by
+    handler and approver."""
     claim, policy, shop, mason = "C26-0002", "P25-0002", "shop-044", "mason-007"
     plate, vin = "沪B5M726", "LFV3A23C1D3000002"
     front: Work = {
@@ -268,6 +282,7 @@ def _two_people() -> Story:
         _estimate(claim, "2026-03-09T09:45", shop, OWN, 2, with_axle),
         _invoice(claim, "2026-03-13T17:20", mason, THIRD, "00070112", wall),
         _invoice(claim, "2026-03-18T16:50", shop, OWN, "00440391", with_axle),
+        _amount_answer(claim, "2026-03-18T18:20", 1, "the supplement is explained by its photos"),
         _approval(claim, "2026-03-19T09:30", Role.HANDLER, "handler-07", "papers complete, amounts agree"),
         _approval(claim, "2026-03-19T14:10", Role.APPROVER, "approver-02", "checked against the survey"),
     )

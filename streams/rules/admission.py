@@ -12,10 +12,14 @@ ESTIMATE: Final = "repair.estimate.v1"
 INVOICE: Final = "repair.invoice.v1"
 BILL: Final = "hospital.bill.v1"
 DOCUMENT: Final = "reporting.document.v1"
+AMOUNT_ANSWER: Final = "finance.amount-answer.v1"
 DECISION: Final = "adjuster.decision.v1"
 
 BEFORE_SETTLEMENT: Final = (NOTICE, DOCUMENT, FINDING, ESTIMATE, INVOICE, BILL)
 """What may still be missing before a registered claim's settlement can be computed."""
+
+BEFORE_APPROVAL: Final = (*BEFORE_SETTLEMENT, AMOUNT_ANSWER)
+"""What may still be missing before a registered claim's settlement can be approved."""
 
 
 def noticed(claim: Claim, what: str) -> Notice:

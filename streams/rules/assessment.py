@@ -56,7 +56,12 @@ def on_estimate(claim: Claim, estimate: Estimate, cause: Cause, seen: Lookups) -
     reason = f"estimate {name} of {estimate.damaged} comes to {total}"
     if known is None:
         known = Assessed(
-            damaged=estimate.damaged, shop=estimate.shop, version=estimate.version, buckets=buckets, lines=lines
+            damaged=estimate.damaged,
+            shop=estimate.shop,
+            version=estimate.version,
+            first_minor=sum(buckets.values()),
+            buckets=buckets,
+            lines=lines,
         )
         return advance(_with(claim, known), cause, "assessment.estimate", reason)
     reason += f" ({_diff_in_words(line_diff(known.lines, lines), estimate.currency)})"

@@ -9,7 +9,7 @@ from schemas.money import format_minor
 from schemas.records import AdjusterDecision, DecisionAction, NoticeKind, Role
 from streams.outcomes import Dead, Park
 from streams.rules import notices, payments
-from streams.rules.admission import BEFORE_SETTLEMENT, DECISION, undecided
+from streams.rules.admission import BEFORE_APPROVAL, DECISION, undecided
 from streams.rules.claim import Approval, Claim, Notice, Outcome, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
 from streams.rules.lines import terms_of
@@ -95,7 +95,7 @@ def _settlement(claim: Claim, decision: AdjusterDecision) -> SettlementVersion:
         raise Dead("old-version", f"settlement_version: {version} was replaced by {settlement.version}")
     waiting = any(task.kind is TaskKind.APPROVAL for task in claim.open_tasks)
     if settlement is None or version > settlement.version or not waiting:
-        raise Park(f"the decision waits for settlement {version}", until=(*BEFORE_SETTLEMENT, DECISION))
+        raise Park(f"the decision waits for settlement {version}", until=(*BEFORE_APPROVAL, DECISION))
     return settlement
 
 

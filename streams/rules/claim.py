@@ -28,6 +28,7 @@ class TaskKind(StrEnum):
     ESTIMATE = "estimate"
     SUPPLEMENT = "supplement"
     INVOICE = "invoice"
+    AMOUNT_CHECK = "amount-check"
     APPROVAL = "approval"
 
 
@@ -108,14 +109,16 @@ class KeptLine(Struct, frozen=True, array_like=True, gc=False):
 class Assessed(_Part, frozen=True, kw_only=True):
     """Estimate and invoice of one damaged object, amounts per bucket in minor units.
 
-    `version`, `buckets` and `lines` are the newest estimate's. `invoice` names the paper (issuer, code, number).
-    `agreed_minor` is never more than the estimate; `excess` says that the invoice is, and so waits for a supplement.
-    Buckets and lines go once the claim is decided: nothing later rests on them.
+    `first_minor` is what the first estimate came to; `version`, `buckets` and `lines` are the newest one's. `invoice`
+    names the paper (issuer, code, number). `agreed_minor` is never more than the estimate; `excess` says that the
+    invoice is, and so waits for a supplement. Buckets and lines go once the claim is decided: nothing later rests on
+    them.
     """
 
     damaged: str
     shop: str
     version: int
+    first_minor: int
     buckets: dict[Bucket, int] = {}
     lines: tuple[KeptLine, ...] = ()
     invoice: str | None = None
@@ -160,6 +163,13 @@ class Outcome(StrEnum):
     NOT_ACCEPTED = "not-accepted"
 
 
+class AmountCheck(_Part, frozen=True, kw_only=True):
+    """What finance said to the amount of one settlement version."""
+
+    version: int
+    agreed: bool
+
+
 class Approval(_Part, frozen=True, kw_only=True):
     """One person's yes to the current settlement version."""
 
@@ -198,6 +208,7 @@ class ClockKind(StrEnum):
     DECISION = "decision"
     PAYMENT = "payment"
     REJECTION_NOTICE = "rejection-notice"
+    AMOUNT_CHECK = "amount-check"
 
 
 class Mark(Struct, frozen=True, array_like=True, gc=False):
@@ -265,6 +276,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     assessed: tuple[Assessed, ...] = ()
     bills: tuple[KeptBill, ...] = ()
     settlement: SettlementVersion | None = None
+    amount_check: AmountCheck | None = None
     approvals: tuple[Approval, ...] = ()
     outcome: Outcome | None = None
     payments: tuple[Payment, ...] = ()

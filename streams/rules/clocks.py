@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.records import ClockTick, NoticeKind
-from streams.rules.claim import Claim, Clock, ClockKind, Mark, Notice, Outcome, Pause, PaymentState
+from streams.rules.claim import Claim, Clock, ClockKind, Mark, Notice, Outcome, Pause, PaymentState, TaskKind
 from streams.rules.deadlines import Calendar, day_of, moment
 from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.lines import LINES
@@ -88,11 +88,20 @@ def _rejection_notice_over(claim: Claim, about: str) -> bool:
     return any(notice.startswith(NoticeKind.REJECTION) for notice in claim.notices)
 
 
+def _amount_check_begun(claim: Claim) -> tuple[str, ...]:
+    return tuple([task.about for task in claim.open_tasks if task.kind is TaskKind.AMOUNT_CHECK])
+
+
+def _amount_check_over(claim: Claim, about: str) -> bool:
+    return about not in _amount_check_begun(claim)
+
+
 RULES: Final = (
     ClockRule(ClockKind.DOCUMENT_LIST, _document_list_begun, _document_list_over),
     ClockRule(ClockKind.DECISION, _decision_begun, _decision_over, _asked),
     ClockRule(ClockKind.PAYMENT, _payment_begun, _payment_over),
     ClockRule(ClockKind.REJECTION_NOTICE, _rejection_notice_begun, _rejection_notice_over),
+    ClockRule(ClockKind.AMOUNT_CHECK, _amount_check_begun, _amount_check_over),
 )
 _RULE_OF: Final = {rule.kind: rule for rule in RULES}
 
@@ -118,8 +127,13 @@ def _nothing_changed(before: Claim, after: Claim) -> bool:
         and before.outcome is after.outcome
         and before.payments is after.payments
         and before.notices is after.notices
-        and (before.open_tasks is after.open_tasks or _asked(before) == _asked(after))
+        and (before.open_tasks is after.open_tasks or _awaited(before) == _awaited(after))
     )
+
+
+def _awaited(claim: Claim) -> tuple[bool, tuple[str, ...]]:
+    """What of the open tasks clocks look at."""
+    return _asked(claim), _amount_check_begun(claim)
 
 
 def on_tick(claim: Claim, tick: ClockTick, cause: Cause, seen: Lookups) -> Decision:

@@ -10,7 +10,7 @@ from schemas.money import format_minor
 from schemas.records import BankAccount, NoticeKind, PaymentInstruction, PaymentStatus, PaymentStatusCode
 from streams.outcomes import Dead, Park
 from streams.rules import notices
-from streams.rules.admission import BEFORE_SETTLEMENT, DECISION, WAKE, registered
+from streams.rules.admission import BEFORE_APPROVAL, DECISION, WAKE, registered
 from streams.rules.claim import Claim, Notice, Payment, PaymentState, SettlementVersion
 from streams.rules.decision import Cause, Decision, Lookups, Output
 from streams.rules.lines import LINES
@@ -118,5 +118,5 @@ def _instructed(claim: Claim, status: PaymentStatus) -> Payment:
         if payment.id == status.instruction_id:
             return payment
     if claim.outcome is None:
-        raise Park("the payment status waits for an instruction", until=(*BEFORE_SETTLEMENT, WAKE, DECISION))
+        raise Park("the payment status waits for an instruction", until=(*BEFORE_APPROVAL, WAKE, DECISION))
     raise Dead("unknown-instruction", "instruction_id: the claim never gave this instruction")

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from schemas.money import format_minor
 from schemas.records import FindingKind, NoticeKind
-from streams.rules import authority, notices, risk
+from streams.rules import amounts, authority, notices, risk
 from streams.rules.claim import Claim, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.line import Registered, Wanted
@@ -40,6 +40,10 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     settlement = claim.settlement
     if settlement is None:
         raise ValueError(f"claim {claim.number} has nothing to settle")
+    why = amounts.why_asked(claim, settlement, terms)
+    if why is not None:
+        told = f"{reason}; settlement {settlement.version}: {words}; {why}, so finance is asked"
+        return _ask_finance(claim, settlement, cause, why, Decision(claim, amounts.ASKED, told, outputs))
     amount = sum(settlement.covers.values())
     found = risk.signals(claim, notice, policy, terms, amount)
     score, told = risk.score(found), f"{reason}; settlement {settlement.version}: {words}; {_risk_in_words(found)}"
@@ -55,6 +59,14 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     return Decision(
         replace(claim, open_tasks=(kept,)), "settlement.computed", f"{told}; the {task.addressee} decides", outputs
     )
+
+
+def _ask_finance(claim: Claim, settlement: SettlementVersion, cause: Cause, why: str, decision: Decision) -> Decision:
+    """Nothing is approved before finance has answered; it is asked once for each settlement version."""
+    task, query = amounts.ask(claim, settlement, cause, why)
+    kept = _kept(task, claim.open_tasks)
+    outputs = (*decision.outputs, query) if kept is task else decision.outputs
+    return replace(decision, claim=replace(claim, open_tasks=(kept,)), outputs=outputs)
 
 
 def _documents(claim: Registered) -> Iterator[Wanted]:

@@ -28,6 +28,7 @@ from schemas.records import (
 )
 from streams.demo.finance import INSTRUCTIONS
 from streams.rules.admission import ESTIMATE
+from streams.rules.amounts import query_id
 from tests import claims as make
 from tests.lane import CODEC, TOPIC_OF, OneLane
 
@@ -196,10 +197,10 @@ def _fleet(teller: Teller) -> list[Step]:
 
 
 def _two_people(teller: Teller) -> list[Step]:
-    """A large loss: survey, two objects, a supplement, handler and approver; decisions come before the invoices."""
+    """A large loss: survey, two objects, a supplement so large that finance is asked, handler and approver."""
     policy, claim = _policy(teller), _Facts(teller)
     lines = {"parts": teller.amount(30_000_00, 40_000_00), "labour": teller.amount(5_000_00, 9_000_00)}
-    more = {**lines, "other": teller.amount(10_000_00, 15_000_00)}
+    more = {**lines, "other": teller.amount(15_000_00, 20_000_00)}
     wall = {"materials": teller.amount(500_00, 900_00)}
     notice = claim.notice(policy, fault=Fault.UNKNOWN, estimated_loss_minor=60_000_00, damaged=(make.OWN, make.THIRD))
     finding = make.finding(claim=claim.claim)
@@ -212,9 +213,10 @@ def _two_people(teller: Teller) -> list[Step]:
         make.invoice(wall, claim=claim.claim, damaged=make.THIRD, shop="mason-1", number="00000002"),
         make.invoice(more, claim=claim.claim),
     ]
+    answer = make.amount_answer(claim=claim.claim, query_id=query_id(claim.claim, 1))
     decisions = [make.decision(role, claim=claim.claim) for role in (Role.HANDLER, Role.APPROVER)]
-    everything: list[Record] = [policy, notice, finding, *estimates, *invoices, *decisions]
-    last = (*map(teller.say, (*invoices, *decisions)), *_statuses(teller, everything))
+    everything: list[Record] = [policy, notice, finding, *estimates, *invoices, answer, *decisions]
+    last = (*map(teller.say, (*invoices, answer, *decisions)), *_statuses(teller, everything))
     return [
         Step((teller.say(policy),)),
         Step((teller.say(notice),)),

@@ -6,7 +6,19 @@ from schemas.records import CustomerNotice, DecisionAction, Fault, NoticeKind, R
 from streams.rules.authority import may_be_automatic, roles_needed
 from streams.rules.claim import Outcome, Stage, TaskKind
 from streams.rules.product import product
-from tests.claims import HOUR_MS, LOSS_MS, OWN_DAMAGE, THIRD, decision, estimate, finding, invoice, notice, policy
+from tests.claims import (
+    HOUR_MS,
+    LOSS_MS,
+    OWN_DAMAGE,
+    THIRD,
+    amount_answer,
+    decision,
+    estimate,
+    finding,
+    invoice,
+    notice,
+    policy,
+)
 from tests.unit.rules.hub import Hub
 
 LIMITS = product("motor").terms[0].authority
@@ -91,7 +103,7 @@ def test_one_handler_approves_what_the_hub_computed() -> None:
 
 def test_three_people_above_half_a_million() -> None:
     """Two are not enough."""
-    hub = _up_for_approval(600_000_00).play(decision(H), decision(A))
+    hub = _up_for_approval(600_000_00).play(amount_answer(), decision(H), decision(A))
     assert not hub.payments
 
     hub.play(decision(M))

@@ -1,0 +1,51 @@
+"""Large or much corrected amounts: finance is asked whether it agrees before anybody approves (domain: route plan)."""
+
+from hashlib import sha256
+from typing import Final
+
+from schemas.money import format_minor
+from schemas.records import AmountQuery
+from streams.rules.claim import Claim, SettlementVersion, Task, TaskKind
+from streams.rules.decision import Cause, Output
+from streams.rules.product import Terms
+
+QUERY: Final = "finance.amount-query.v1"
+ASKED: Final = "amounts.asked"
+_MOST_PER_CENT: Final = 20
+
+
+def query_id(claim: str, settlement_version: int) -> str:
+    """The id of the query about one settlement version, the same whenever it is derived."""
+    return "AQ" + sha256(f"{claim}|{settlement_version}".encode()).hexdigest()[:30]
+
+
+def why_asked(claim: Claim, settlement: SettlementVersion, terms: Terms) -> str | None:
+    """Why finance must be asked about a settlement; None when it need not, or has answered."""
+    if claim.amount_check is not None and claim.amount_check.version == settlement.version:
+        return None
+    amount, limit = sum(settlement.covers.values()), terms.above_minor.get("amount-check")
+    if limit is not None and amount > limit:
+        return f"{format_minor(amount, settlement.currency)} is above {format_minor(limit, settlement.currency)}"
+    for known in claim.assessed:
+        newest = sum(known.buckets.values())
+        if abs(newest - known.first_minor) * 100 > known.first_minor * _MOST_PER_CENT:
+            return f"the estimates of {known.damaged} differ by more than {_MOST_PER_CENT} %"
+    return None
+
+
+def ask(claim: Claim, settlement: SettlementVersion, cause: Cause, why: str) -> tuple[Task, Output]:
+    """The task of asking finance, and the query."""
+    query = AmountQuery(
+        claim=claim.number,
+        query_id=query_id(claim.number, settlement.version),
+        settlement_version=settlement.version,
+        amount_minor=sum(settlement.covers.values()),
+        currency=settlement.currency,
+        at_ms=cause.at_ms,
+        cause=cause.ref,
+        rule=ASKED,
+        reason=why,
+    )
+    about = f"settlement {settlement.version}"
+    task = Task(kind=TaskKind.AMOUNT_CHECK, addressee="finance", opened=cause.ref, about=about)
+    return task, Output(QUERY, claim.number, query, ASKED, why)
