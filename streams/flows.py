@@ -55,7 +55,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "hub.policy-wanted.v1": Flow(PolicyWanted, underwriting.on_policy_wanted),
     "reporting.loss-notice.v1": Flow(LossNotice, intake.on_loss_notice, looks_up=_policy_of_notice),
     "hub.wake.v1": Flow(Wake, intake.on_wake, looks_up=_policy_of_wake),
-    "hub.clock.v1": Flow(ClockTick, clocks.on_tick, passes=True),
+    "hub.clock.v1": Flow(ClockTick, clocks.on_tick),
     "reporting.document.v1": Flow(Document, intake.on_document),
     "investigation.finding.v1": Flow(Finding, survey.on_finding),
     "repair.estimate.v1": Flow(Estimate, assessment.on_estimate),

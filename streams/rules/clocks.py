@@ -6,6 +6,7 @@ Another clock is a row in RULES and its lengths in the product file.
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import date
+from operator import is_
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -75,9 +76,9 @@ def _payment_begun(claim: Claim) -> tuple[str, ...]:
 
 
 def _payment_over(claim: Claim, about: str) -> bool:
-    return any(
-        payment.state is PaymentState.SETTLED and str(payment.settlement_version) == about for payment in claim.payments
-    )
+    return about in [
+        str(payment.settlement_version) for payment in claim.payments if payment.state is PaymentState.SETTLED
+    ]
 
 
 def _rejection_notice_begun(claim: Claim) -> tuple[str, ...]:
@@ -111,13 +112,15 @@ def run(before: Claim, after: Claim, cause: Cause) -> Claim:
     notice = after.notice
     if notice is None or _nothing_changed(before, after):
         return after
-    clocks = after.clocks
+    clocks = [clock if clock.ended is not None else _followed(clock, after, notice, cause) for clock in after.clocks]
+    known = {(clock.kind, clock.about) for clock in clocks}
     for rule in RULES:
         for about in rule.begun(after):
-            if (rule.kind, about) not in [(clock.kind, clock.about) for clock in clocks]:
-                clocks = (*clocks, *_started(after, notice, rule.kind, about, cause))
-    clocks = tuple([clock if clock.ended is not None else _followed(clock, after, notice, cause) for clock in clocks])
-    return after if clocks == after.clocks else replace(after, clocks=clocks)
+            if (rule.kind, about) not in known:
+                started = _started(after, notice, rule.kind, about, cause)
+                clocks += [_followed(clock, after, notice, cause) for clock in started]
+    unchanged = len(clocks) == len(after.clocks) and all(map(is_, clocks, after.clocks))
+    return after if unchanged else replace(after, clocks=tuple(clocks))
 
 
 def _nothing_changed(before: Claim, after: Claim) -> bool:
@@ -204,9 +207,14 @@ def _started(claim: Claim, notice: Notice, kind: ClockKind, about: str, cause: C
 
 def _terms(terms: Terms, kind: ClockKind, claim: Claim, notice: Notice) -> ClockTerms | None:
     """The length of a clock of this kind: the one of the claim's case before the one of all."""
-    rows = [row for row in terms.clocks if row.kind is kind]
-    cases = _cases(claim, notice) if len(rows) > 1 else ()
-    return next((row for row in rows if row.case in cases), next((row for row in rows if not row.case), None))
+    found = None
+    for row in terms.clocks:
+        if row.kind is kind:
+            if not row.case:
+                found = row
+            elif row.case in _cases(claim, notice):
+                return row
+    return found
 
 
 def _followed(clock: Clock, claim: Claim, notice: Notice, cause: Cause) -> Clock:

@@ -52,8 +52,8 @@ def test_nothing_is_due_for_a_claim_whose_tick_is_on_its_way() -> None:
     assert ticks(lane, make.CLAIM).ticked == [make.CLAIM]
 
 
-def test_a_tick_passes_what_waits_and_wakes_nothing() -> None:
-    """Time goes on for a claim whose records wait, and is not what they wait for."""
+def test_a_tick_passes_what_waits() -> None:
+    """Time goes on for a claim whose records wait, and they go on waiting."""
     lane = OneLane([make.policy()])
     lane.take(make.notice(), make.invoice())
     parked = dict(lane.parked)
