@@ -16,9 +16,10 @@ from sqlalchemy import Engine, func, select
 from monitoring.health import Answer
 from schemas.partitioner import partition_for
 from schemas.records import LossNotice
+from schemas.topics import CLOCKS
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import read_engine
-from sinks.ledger.tables import claims, dead_letters, payments, topics
+from sinks.ledger.tables import claims, dead_letters, journal, payments, topics
 from sinks.ledger.verify import verify
 from streams import drift, intake
 from streams.app import Hub, Leave
@@ -166,6 +167,19 @@ async def test_a_fault_in_a_rule_ends_the_hub_with_the_position_unmoved(
         assert told(engine) == []
 
 
+async def test_a_clock_that_has_run_out_is_told_by_the_machines_time(tmp_path: Path) -> None:
+    """A claim said to be complete years ago: two warnings and a breach come as records, each once, and are counted."""
+    policy, notice, *_ = records(0, 1)
+    notice = said(NOTICE, notice.key, 1_600_000_000_000, notice.content)
+    async with _running(_settings(tmp_path)) as (hub, departments, engine):
+        departments.send(policy, notice)
+        await _until(lambda: len(_ticks(engine)) >= 3, "no clock is told of")
+        breaches = hub.metrics.registry.get_sample_value("claimhub_clock_breaches_total")
+
+    assert _ticks(engine) == ["clocks.warning", "clocks.warning", "clocks.breach"]
+    assert breaches == 1
+
+
 def _settings(folder: Path, **changes: Any) -> Settings:
     settings = Settings(data_dir=folder, lanes=LANES, http_port=0, **changes)
     migrate(settings.ledger_url)
@@ -228,6 +242,12 @@ def _died(engine: Engine, lane: int, least: int) -> bool:
 def _paying(engine: Engine) -> set[str]:
     with engine.connect() as connection:
         return set(connection.execute(select(payments.c.claim)).scalars())
+
+
+def _ticks(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        c = journal.c
+        return list(connection.execute(select(c.rule).where(c.topic == CLOCKS).order_by(c.lane, c.entry)).scalars())
 
 
 def _stages(engine: Engine) -> list[str]:
