@@ -266,7 +266,8 @@ def test_what_today_would_send_otherwise_is_told_with_rule_and_reason(
 def test_an_output_that_only_one_side_has_is_told(claimhub: Claimhub, tmp_path: Path) -> None:
     """Added: today would send it. Missing: nothing leads to it."""
     alter(tmp_path, f"DELETE FROM outbox WHERE topic = '{INSTRUCTION}'")
-    alter(tmp_path, "UPDATE outbox SET cause = 'repair.estimate.v1/1/0/9' WHERE cause = 'repair.estimate.v1/1/0/0'")
+    of_estimate = "cause = 'repair.estimate.v1/1/0/0' AND topic = 'claims.status.v1'"
+    alter(tmp_path, f"UPDATE outbox SET cause = 'repair.estimate.v1/1/0/9' WHERE {of_estimate}")
 
     changes = claimhub("replay", "--from-journal", "--claim", make.CLAIM, "--json").json["changes"]
 
