@@ -15,7 +15,7 @@ from sqlalchemy import select
 from connectors.registry import EmbeddedRegistry
 from monitoring.clock import SystemClock
 from monitoring.health import Health
-from monitoring.metrics import Metrics
+from monitoring.metrics import Dropped, Metrics
 from schemas.codec import Codec
 from schemas.partitioner import partition_for
 from schemas.topics import INBOUND, OUTBOUND
@@ -51,6 +51,7 @@ class IntakeWorld:
         self.batches: Queue[Batch] = Queue()
         self._cluster = EmbeddedCluster()
         clients, clock, metrics = KafkaClients(self._cluster.options), SystemClock(), Metrics()
+        self._metrics = metrics
         codec = Codec(EmbeddedRegistry(), settings.max_record_bytes)
         processor = LaneProcessor(self.ledger, codec, metrics, settings.dead_letter_limit)
         relay = Relay(self.ledger, clients, clock, partial(show, metrics), print)
@@ -82,6 +83,10 @@ class IntakeWorld:
     def taken_in(self) -> int:
         """How many estimates the ledger has."""
         return positions_in(self._engine).get((ESTIMATE, LANE), 0)
+
+    def dropped(self, why: Dropped) -> float:
+        """How many lanes the intake let go of for this reason."""
+        return self._metrics.registry.get_sample_value("claimhub_lanes_dropped_total", {"reason": why}) or 0
 
     def _dispatch(self, batch: Batch) -> None:
         """A batch that only asks what is due is none of the test's."""
@@ -139,7 +144,8 @@ def test_a_lane_has_one_batch_in_flight_and_the_next_is_all_that_came_meanwhile(
 
 def test_a_batch_that_may_not_be_written_comes_again_under_a_new_token(postgres_url: str, tmp_path: Path) -> None:
     """Whatever the database did before its session ended: the lane is taken anew, and its position says whether those
-    records are in the ledger. Neither going on behind them nor writing the same batch again would be safe."""
+    records are in the ledger. Neither going on behind them nor writing the same batch again would be safe: the ledger
+    would refuse it, and the lane be let go of as stale."""
     with _running(Settings(data_dir=tmp_path, lanes=LANES, ledger=postgres_url)) as world:
         world.send(1)
         world.process_until(lambda: world.taken_in() == 1, "the lane does not begin")
@@ -155,6 +161,7 @@ def test_a_batch_that_may_not_be_written_comes_again_under_a_new_token(postgres_
         assert again.lane.token == unwritten.lane.token + 1
         assert again.records[:1] == unwritten.records
         world.process_until(lambda: world.taken_in() == 3, "the lane does not go on")
+        assert (world.dropped(Dropped.LEDGER) > 0, world.dropped(Dropped.STALE)) == (True, 0)
 
 
 def test_a_lane_whose_taker_went_away_again_is_taken_back(world: IntakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
