@@ -93,8 +93,11 @@ class KafkaCluster:
             end = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         except KafkaException as error:
             # The library remembers each leader with its epoch and would go on asking for that one, for minutes after a
-            # crash of the broker, and at times even after asking about all topics. A new client knows none.
-            self._admin = self._new_admin()
+            # crash of the broker. Asking about all topics makes it learn anew, but not always: a new client knows none.
+            if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
+                self._admin = self._new_admin()
+            else:
+                self._topic_names()
             raise self._unavailable(error) from None
         return {place: (start[place], end[place]) for place in start}
 
