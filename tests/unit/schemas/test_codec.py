@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -255,3 +257,11 @@ def test_a_record_that_would_fit_another_topic_by_chance_is_not_written() -> Non
     """Its class decides, not its fields."""
     with pytest.raises(ValueError, match="this Wake does not fit"):
         codec().encode("hub.policy-wanted.v1", Wake(claim="C", kind=WakeKind.RETRY, policy_number="P", at_ms=0))
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_threads_that_meet_a_record_first_at_the_same_moment_do_not_end_the_process(attempt: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.unit.schemas.first_use"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
