@@ -73,7 +73,7 @@ class LogReader:
         try:
             heard = self._clock.monotonic()
             while todo:
-                for message in self._consumer.consume(1000, 0.01):
+                for message in self._consumer.consume(len(todo) if first_only else 1000, 0.01):
                     heard = self._clock.monotonic()
                     place = message.topic() or "", message.partition() or 0
                     if place not in todo:

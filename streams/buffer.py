@@ -15,6 +15,9 @@ from streams.received import Received
 
 AtEnd = Callable[[str], bool]
 
+_MOST_BYTES = 32 * 1024 * 1024
+"""Once as many bytes of records are taken the rest waits: they are one parameter of a statement."""
+
 
 class Buffer:
     """The fetched records of one lane. Not thread-safe: its lane's owner holds the lock."""
@@ -42,11 +45,16 @@ class Buffer:
         return waiting[0][0] if waiting else None
 
     def take(self, most: int, at_end: AtEnd) -> list[Received]:
-        """The next records in order, at most `most`; none while a topic that was not read to its end might be older."""
+        """The next records in order, at most `most` and not too many bytes; none while a topic that was not read to its
+        end might be older."""
         if len(self._ready) < most:
             self._order(at_end)
-        ready = self._ready
-        taken = [ready.popleft() for _ in range(min(most, len(ready)))]
+        ready, room = self._ready, _MOST_BYTES
+        taken: list[Received] = []
+        while ready and len(taken) < most and room > 0:
+            record = ready.popleft()
+            room -= len(record.value or b"")
+            taken.append(record)
         self.size -= len(taken)
         return taken
 

@@ -11,7 +11,7 @@ from monitoring.metrics import Outcome
 from schemas.partitioner import partition_for
 from schemas.records import ClockTick, DeadLetter, PaymentInstruction, Policy, Record, Wake, WakeKind
 from schemas.topics import CLOCKS, TOPICS, Direction, Key
-from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, StateRow
+from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow
 from streams.flows import FLOWS, PolicyKey
 from streams.outcomes import Dead, Park
 from streams.received import Parsed, pack_headers, unpack_headers
@@ -94,8 +94,8 @@ class Effects(msgspec.Struct):
 
     ticked: list[str] = []
     journal: list[JournalRow] = []
-    claims: dict[str, StateRow] = {}
-    policies: dict[str, StateRow] = {}
+    claims: dict[str, ClaimRow] = {}
+    policies: dict[str, PolicyRow] = {}
     outbox: list[OutboxRow] = []
     payments: dict[str, PaymentRow] = {}
     parked: dict[Place, ParkedRow] = {}
@@ -255,14 +255,14 @@ class Decider:
         """Keep a claim's new state; the stage it is at."""
         stage = stage_of(claim)
         self._state.claims[claim.number] = claim
-        self.effects.claims[claim.number] = StateRow(
+        self.effects.claims[claim.number] = ClaimRow(
             claim.number,
             self._state.lane,
             claim.version,
             stage,
             cause.at_ms,
-            _json(claim),
             clocks.next_at_ms(claim),
+            _json(claim),
         )
         return stage
 
@@ -280,7 +280,7 @@ class Decider:
             policy = msgspec.structs.replace(policy, seen=(*policy.seen, parsed.event_id))
         self._state.policies[number] = policy
         self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, None)
-        self.effects.policies[number] = StateRow(
+        self.effects.policies[number] = PolicyRow(
             number,
             self._state.lane,
             len(policy.versions),
@@ -400,12 +400,12 @@ class Decider:
                 parsed.offset,
                 state.lane,
                 state.entry,
-                parsed.key,
                 parsed.subject,
                 dead.code,
                 dead.reason,
                 parsed.cause.at_ms,
                 parsed.timestamp_ms,
+                parsed.key,
                 parsed.headers,
                 parsed.value,
             )

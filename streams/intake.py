@@ -33,7 +33,7 @@ GROUP_SETTINGS: Final = {
 to their next heartbeat, and of a worker that is gone without a word when its session ends."""
 
 _HOLD_RECORDS, _GO_ON_RECORDS = 4000, 1000
-_COLLECT_S, _COLLECT_RECORDS = 0.010, 1000
+_COLLECT_S, _COLLECT_RECORDS = 0.005, 1000
 _PATIENCE_S = 5.0
 _STALE_RETAKE_S, _RETAKE_S = 5.0, 0.3
 _FROZEN_S = 2.0
@@ -46,8 +46,8 @@ log = get_logger("intake")
 class Intake:
     """Owns the consumer, and works in a thread of its own: the one that calls `run`.
 
-    `dispatch` sees to it that `process` is called with the batch in another thread; `leave` ends the process and never
-    returns.
+    `dispatch` sees to it that `process` is called with the batch in another thread, of which there are as many as
+    `commits_in_flight`; `leave` ends the process and never returns.
     """
 
     def __init__(
@@ -108,10 +108,16 @@ class Intake:
     # -- called from pool threads
 
     def process(self, batch: Batch) -> None:
-        """Run one batch, and see to its lane. Any failure of SQL takes one way out."""
+        """Run a batch and, while no other lane waits for a thread, those that follow: each hand-over takes its time."""
+        following: Batch | None = batch
+        while following is not None:
+            following = self._process(following)
+
+    def _process(self, batch: Batch) -> Batch | None:
+        """Run one batch, and see to its lane; what this thread goes on with. Any failure of SQL takes one way out."""
         if batch.lane.dead:
             self._failed(batch, Dropped.STALE)
-            return
+            return None
         try:
             effects = self._processor.process(batch)
         except StaleToken:
@@ -122,10 +128,11 @@ class Intake:
         except PositionMoved as error:
             self._leave(Exit.POSITION_MOVED, str(error))
         else:
-            self._committed(batch, effects.outbox)
+            return self._committed(batch, effects.outbox)
+        return None
 
-    def _committed(self, batch: Batch, outbox: list[OutboxRow]) -> None:
-        """A batch is in the ledger: go on with what arrived meanwhile."""
+    def _committed(self, batch: Batch, outbox: list[OutboxRow]) -> Batch | None:
+        """A batch is in the ledger: hand out what arrived meanwhile. The next batch of this thread, if it has one."""
         lane = batch.lane
         if outbox:  # first: a lane that is not busy owes all that it ever will
             lane.relay.committed(outbox)
@@ -138,8 +145,11 @@ class Intake:
             in_turn = [lane]
             if self._one_at_a_time():
                 in_turn = sorted(self._lanes.values(), key=lambda other: (other.no <= lane.no, other.no))
-        for other in in_turn:
-            self._next_batch(other)
+        batches = [following for other in in_turn if (following := self._next_batch(other)) is not None]
+        mine = batches.pop(0) if batches and len(self._at_work) <= self._settings.commits_in_flight else None
+        for following in batches:
+            self._dispatch(following)
+        return mine
 
     def _failed(self, batch: Batch, dropped: Dropped) -> None:
         """A batch was not written: let go of the lane, and take it again with a new token."""
@@ -183,7 +193,9 @@ class Intake:
             self._collect()
             for lane in list(self._lanes.values()):
                 self._hold_or_go_on(lane)
-                self._next_batch(lane)
+                batch = self._next_batch(lane)
+                if batch is not None:
+                    self._dispatch(batch)
             now = self._clock.monotonic()
             if now - watched > _WATCH_TOPICS_S:
                 watched = now
@@ -254,15 +266,15 @@ class Intake:
         else:
             log.warning("kafka", code=error.name(), topic=topic, partition=partition)
 
-    def _next_batch(self, lane: Lane) -> None:
-        """Hand out the lane's next batch, if none is in flight. Consumer thread or pool thread."""
+    def _next_batch(self, lane: Lane) -> Batch | None:
+        """The lane's next batch, in flight from now on; none while one is. Consumer thread or pool thread."""
         with self._lock:
             if lane.busy or lane.dead or lane.stopped or (self._at_work and self._one_at_a_time()):
-                return
+                return None
             records = self._records(lane)
             due_by_ms = self._due_by_ms(lane)
             if not records and due_by_ms is None and not self._may_step_over(lane):
-                return
+                return None
             positions = dict(lane.positions)
             for record in records:
                 positions[record.topic] = record.offset + 1
@@ -270,7 +282,7 @@ class Intake:
                 positions.update(lane.fetched)
             lane.busy = True
             self._at_work.add(lane)
-        self._dispatch(Batch(lane, records, positions, due_by_ms))
+        return Batch(lane, records, positions, due_by_ms)
 
     def _one_at_a_time(self) -> bool:
         """Whether a lane that is taken carefully is at work or wants to be: while its suspect is at work no other batch

@@ -87,17 +87,27 @@ class JournalRow(NamedTuple):
     value: bytes | None
 
 
-class StateRow(NamedTuple):
-    """A claim's or policy's newest state. `state` is JSON in UTF-8; `found_by` is the stage of a claim, the
-    plate of a policy. `due_at_ms`, of a claim only, is when its next tick is due, if any is."""
+class ClaimRow(NamedTuple):
+    """A claim's newest state, JSON in UTF-8; `due_at_ms` is when its next tick is due, if any is."""
 
-    key: str
+    claim: str
     lane: int
     version: int
-    found_by: str
+    stage: str
+    at_ms: int
+    due_at_ms: int | None
+    state: bytes
+
+
+class PolicyRow(NamedTuple):
+    """A policy's newest state, JSON in UTF-8."""
+
+    number: str
+    lane: int
+    version: int
+    plate: str
     at_ms: int
     state: bytes
-    due_at_ms: int | None = None
 
 
 class OutboxRow(NamedTuple):
@@ -162,12 +172,12 @@ class DeadRow(NamedTuple):
     offset: int
     lane: int
     entry: int
-    key: bytes | None
     subject: str
     code: str
     reason: str
     at_ms: int
     timestamp_ms: int
+    key: bytes | None
     headers: bytes
     value: bytes | None
 
@@ -190,8 +200,8 @@ class LaneCommit(Struct, kw_only=True):
     positions: list[tuple[str, int, int]]
     ticked: list[str] = []
     journal: list[JournalRow] = []
-    claims: list[StateRow] = []
-    policies: list[StateRow] = []
+    claims: list[ClaimRow] = []
+    policies: list[PolicyRow] = []
     outbox: list[OutboxRow] = []
     payments: list[PaymentRow] = []
     parked: list[ParkedRow] = []
@@ -200,8 +210,8 @@ class LaneCommit(Struct, kw_only=True):
 
     @property
     def statements(self) -> int:
-        """How many statements this commit is: BEGIN, the fence and COMMIT, and one for each kind of row it has."""
-        kinds = (self.positions, self.ticked, self.parked_gone, self.journal, self.parked, self.dead)
+        """How many statements this commit is: BEGIN, the fence with the positions, COMMIT, one for each kind of row."""
+        kinds = (self.ticked, self.parked_gone, self.journal, self.parked, self.dead)
         return 3 + sum(map(bool, (*kinds, self.claims, self.policies, self.payments, self.outbox)))
 
 

@@ -3,13 +3,12 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, Integer, LargeBinary, Table
+from sqlalchemy import JSON, BigInteger, Column, Integer, LargeBinary, Table
 
 from sinks.ledger import prepare as topics
 from sinks.ledger.port import (
@@ -22,11 +21,10 @@ from sinks.ledger.port import (
     PositionMoved,
     Published,
     StaleToken,
-    StateRow,
     TopicChanged,
     TopicIdentity,
 )
-from sinks.ledger.tables import dead_letters, journal, outbox, parked, row_columns
+from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, payments, policies, row_columns
 
 # A frozen process must not hold a lane's row for long; a dead network must not hold a process for long.
 _CONNECT: Final[Mapping[str, Any]] = {
@@ -37,49 +35,29 @@ _CONNECT: Final[Mapping[str, Any]] = {
     "tcp_user_timeout": 10_000,
     "options": "-c statement_timeout=10s -c lock_timeout=8s -c idle_in_transaction_session_timeout=5s",
 }
+_MANY: Final = 200
 _PREPARE_LOCK: Final = 7_216_114
 # SQLSTATE classes of statements that would fail again: data, integrity, syntax or privilege, raised by a trigger.
 _REFUSED: Final = ("22", "23", "42", "P0")
 
+# Nothing is moved, and no row but the lane's is waited for, unless the lane is ours.
 _FENCE: Final = """
-    UPDATE lanes SET seq = seq + %s, entry = entry + %s, deaths = 0, suspect = NULL
-    WHERE lane = %s AND token = %s AND seq = %s AND entry = %s"""
-_POSITIONS: Final = """
-    UPDATE positions p SET next = x.after
-    FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS x (topic, before, after)
-    WHERE p.topic = x.topic AND p.lane = %s AND p.next = x.before"""
+    WITH fenced AS (
+        UPDATE lanes SET seq = seq + %s, entry = entry + %s, deaths = 0, suspect = NULL
+        WHERE lane = %s AND token = %s AND seq = %s AND entry = %s RETURNING lane),
+    moved AS (
+        UPDATE positions p SET next = (e ->> 2)::bigint
+        FROM fenced, jsonb_array_elements(%b) e
+        WHERE p.topic = e ->> 0 AND p.lane = fenced.lane AND p.next = (e ->> 1)::bigint RETURNING 1)
+    SELECT (SELECT count(*) FROM fenced), (SELECT count(*) FROM moved)"""
 _PARKED_GONE: Final = """
     DELETE FROM parked p
     USING unnest(%s::text[], %s::int[], %s::int[], %s::bigint[]) AS x (topic, generation, partition, "offset")
     WHERE (p.topic, p.generation, p.partition, p."offset") = (x.topic, x.generation, x.partition, x."offset")"""
-_CLAIMS: Final = """
-    INSERT INTO claims (claim, lane, version, stage, at_ms, state, due_at_ms)
-    SELECT e ->> 0, (e ->> 1)::int, (e ->> 2)::int, e ->> 3, (e ->> 4)::bigint,
-        convert_from(substr(%b, (e ->> 5)::int, (e ->> 6)::int), 'UTF8')::json, (e ->> 7)::bigint
-    FROM jsonb_array_elements(%b) e
-    ON CONFLICT (claim) DO UPDATE SET
-        lane = excluded.lane, version = excluded.version, stage = excluded.stage, at_ms = excluded.at_ms,
-        state = excluded.state, due_at_ms = excluded.due_at_ms"""
 _TICKED: Final = "UPDATE claims SET due_at_ms = NULL WHERE claim = ANY (%s)"
 _DUE: Final = """
     SELECT convert_to(state::text, 'UTF8') FROM claims WHERE lane = %s AND due_at_ms <= %s
     ORDER BY due_at_ms LIMIT %s"""
-_POLICIES: Final = """
-    INSERT INTO policies (number, lane, version, plate, at_ms, state)
-    SELECT e ->> 0, (e ->> 1)::int, (e ->> 2)::int, e ->> 3, (e ->> 4)::bigint,
-        convert_from(substr(%b, (e ->> 5)::int, (e ->> 6)::int), 'UTF8')::json
-    FROM jsonb_array_elements(%b) e
-    ON CONFLICT (number) DO UPDATE SET
-        lane = excluded.lane, version = excluded.version, plate = excluded.plate, at_ms = excluded.at_ms,
-        state = excluded.state"""
-# What was approved never changes: only the state moves.
-_PAYMENTS: Final = """
-    INSERT INTO payments (id, claim, lane, settlement_version, attempt, amount_minor, currency, state, proposed_by,
-        approved_by, cause, at_ms)
-    SELECT e ->> 0, e ->> 1, (e ->> 2)::int, (e ->> 3)::int, (e ->> 4)::int, (e ->> 5)::bigint, e ->> 6, e ->> 7,
-        e ->> 8, e ->> 9, e ->> 10, (e ->> 11)::bigint
-    FROM jsonb_array_elements(%b) e
-    ON CONFLICT (id) DO UPDATE SET state = excluded.state, cause = excluded.cause, at_ms = excluded.at_ms"""
 _TAKE: Final = """
     WITH free AS (SELECT lane FROM lanes WHERE lane = ANY (%(lanes)s) ORDER BY lane FOR UPDATE SKIP LOCKED)
     UPDATE lanes SET token = token + 1, owner = %(owner)s,
@@ -100,6 +78,7 @@ _END_FROZEN: Final = """
     SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a
     WHERE a.application_name IN (SELECT owner FROM lanes WHERE lane = ANY (%s))
         AND a.xact_start < clock_timestamp() - interval '1.5 s' AND a.pid <> pg_backend_pid()"""
+_LOAD_CLAIMS: Final = "SELECT claim, convert_to(state::text, 'UTF8') FROM claims WHERE claim = ANY (%s)"
 _LOAD_POLICIES: Final = """
     SELECT number, convert_to(state::text, 'UTF8') FROM policies WHERE number = ANY (%s)
     UNION ALL SELECT number, convert_to(state::text, 'UTF8') FROM policies WHERE plate = ANY (%s)"""
@@ -117,8 +96,16 @@ _json = msgspec.json.Encoder().encode
 
 
 class _Bulk(NamedTuple):
-    """How a table is written by COPY: the statement and the columns' types."""
+    """How a table is written, and how many columns stand before those of bytes.
 
+    `insert` takes all bytes of all rows as one run, and the rows as JSON that says where in it theirs are: arrays
+    through unnest() cost this process twice the CPU, and bytes within the JSON would have to be quoted here and
+    unquoted there. `copy`, of columns of these `types`, is for many new rows: it costs the server a third less, but has
+    to be waited for twice, where the inserts of a batch are waited for together.
+    """
+
+    insert: str
+    plain: int
     copy: str
     types: tuple[str, ...]
 
@@ -127,12 +114,30 @@ def _columns(table: Table) -> str:
     return ", ".join(f'"{column.name}"' for column in row_columns(table))
 
 
-def _bulk(table: Table) -> _Bulk:
+def _bulk(table: Table, changing: Iterable[str] = ()) -> _Bulk:
+    """Adds rows; with columns that are `changing`, a row of a key that is there changes in these."""
+    columns = row_columns(table)
+    plain = sum(not isinstance(column.type, LargeBinary | JSON) for column in columns)
+    values = (_value(column, at if at < plain else 2 * at - plain) for at, column in enumerate(columns))
+    insert = f"""
+        INSERT INTO {table.name} ({_columns(table)}) SELECT {", ".join(values)}
+        FROM (SELECT %b::bytea AS run) given, jsonb_array_elements(%b) e"""  # noqa: S608 - own names
+    if changing:
+        (key,) = table.primary_key.columns
+        sets = ", ".join(f"{name} = excluded.{name}" for name in changing)
+        insert = f"{insert} ON CONFLICT ({key.name}) DO UPDATE SET {sets}"
     types = {Integer: "int4", BigInteger: "int8", LargeBinary: "bytea"}
-    return _Bulk(
-        f"COPY {table.name} ({_columns(table)}) FROM STDIN (FORMAT binary)",
-        tuple(types.get(type(column.type), "text") for column in row_columns(table)),
-    )
+    copy = f"COPY {table.name} ({_columns(table)}) FROM STDIN (FORMAT binary)"
+    return _Bulk(insert, plain, copy, tuple(types.get(type(column.type), "text") for column in columns))
+
+
+def _value(column: Column[Any], at: int) -> str:
+    """A column's value out of a row `e`, where it stands at `at`; bytes are there as where they begin and how many."""
+    if isinstance(column.type, LargeBinary | JSON):
+        part = f"substr(run, (e ->> {at})::int, (e ->> {at + 1})::int)"
+        return part if isinstance(column.type, LargeBinary) else f"convert_from({part}, 'UTF8')::json"
+    kind = "::bigint" if isinstance(column.type, BigInteger) else "::int" if isinstance(column.type, Integer) else ""
+    return f"(e ->> {at}){kind}"
 
 
 _LOAD_PARKED: Final = f"SELECT {_columns(parked)} FROM parked WHERE subject = ANY (%s) ORDER BY lane, entry"  # noqa: S608 - own names
@@ -140,6 +145,10 @@ _OUTBOX_AFTER: Final = f"""
     SELECT {_columns(outbox)} FROM outbox
     WHERE lane = %s AND seq > %s AND (SELECT token FROM lanes WHERE lane = %s) = %s ORDER BY seq LIMIT %s"""  # noqa: S608 - own names
 _JOURNAL, _OUTBOX, _PARKED, _DEAD = (_bulk(table) for table in (journal, outbox, parked, dead_letters))
+_CLAIMS: Final = _bulk(claims, ("lane", "version", "stage", "at_ms", "due_at_ms", "state"))
+_POLICIES: Final = _bulk(policies, ("lane", "version", "plate", "at_ms", "state"))
+# What was approved never changes: only the state moves.
+_PAYMENTS: Final = _bulk(payments, ("state", "cause", "at_ms"))
 
 
 class PostgresLedger:
@@ -208,13 +217,10 @@ class PostgresLedger:
     def load_claims(self, claims: Sequence[str]) -> tuple[dict[str, bytes], list[ParkedRow]]:
         names = list(claims)
         with self._connection("loading claims") as connection:
-            states = connection.execute(
-                "SELECT claim, convert_to(state::text, 'UTF8') FROM claims WHERE claim = ANY (%s)",
-                (names,),
-                binary=True,
-            ).fetchall()
-            waiting = connection.execute(_LOAD_PARKED, (names,)).fetchall()
-        return dict(states), [ParkedRow(*row) for row in waiting]
+            with connection.pipeline():
+                states = connection.execute(_LOAD_CLAIMS, (names,), binary=True)
+                waiting = connection.execute(_LOAD_PARKED, (names,))
+            return dict(states.fetchall()), [ParkedRow(*row) for row in waiting.fetchall()]
 
     def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, bytes]:
         with self._connection("loading policies") as connection:
@@ -225,24 +231,32 @@ class PostgresLedger:
             return [state for (state,) in connection.execute(_DUE, (lane, until_ms, limit), binary=True)]
 
     def commit(self, commit: LaneCommit) -> None:
-        with self._transaction(f"committing a batch of lane {commit.lane}") as cursor:
-            _fence(cursor, commit)
+        doing = f"committing a batch of lane {commit.lane}"
+        with self._connection(doing) as connection, connection.cursor() as cursor:
+            with connection.pipeline():
+                connection.execute("BEGIN")
+                _fence(cursor, commit)
+            _check(cursor, commit)
             if commit.parked_gone:
                 cursor.execute(_PARKED_GONE, _arrays(commit.parked_gone))
                 if cursor.rowcount != len(commit.parked_gone):
                     raise LedgerRefused(f"lane {commit.lane} releases records that are not parked", "parked")
-            _copy(cursor, _JOURNAL, commit.journal)
-            _copy(cursor, _PARKED, commit.parked)
-            _copy(cursor, _DEAD, commit.dead)
-            if commit.ticked:
-                cursor.execute(_TICKED, (commit.ticked,))
-            if commit.claims:
-                cursor.execute(_CLAIMS, _states(commit.claims))
-            if commit.policies:
-                cursor.execute(_POLICIES, _states(commit.policies))
-            if commit.payments:
-                cursor.execute(_PAYMENTS, (Jsonb(commit.payments, dumps=_json),))
-            _copy(cursor, _OUTBOX, commit.outbox)
+            added = (
+                (_JOURNAL, commit.journal), (_PARKED, commit.parked), (_DEAD, commit.dead), (_OUTBOX, commit.outbox)
+            )  # fmt: skip
+            for bulk, rows in added:
+                if len(rows) >= _MANY:
+                    _copy(cursor, bulk, rows)
+            with connection.pipeline():  # what fails takes the statements after it with it, COMMIT too
+                if commit.ticked:
+                    cursor.execute(_TICKED, (commit.ticked,))
+                _insert(cursor, _CLAIMS, commit.claims)
+                _insert(cursor, _POLICIES, commit.policies)
+                _insert(cursor, _PAYMENTS, commit.payments)
+                for bulk, rows in added:
+                    if len(rows) < _MANY:
+                        _insert(cursor, bulk, rows)
+                cursor.execute("COMMIT")
 
     def published(self, lanes: Sequence[int]) -> dict[int, Published]:
         with self._connection("reading the relay's marks") as connection:
@@ -293,13 +307,16 @@ class PostgresLedger:
 
     @contextmanager
     def _connection(self, doing: str) -> Iterator[Connection]:
-        """This thread's connection. Whatever goes wrong in SQL ends it: its state is never guessed."""
+        """This thread's connection. Whatever goes wrong ends it: its state is never guessed, and it keeps no lock."""
         connection = self._connect()
         try:
             yield connection
         except psycopg.Error as error:
             connection.close()
             raise _failure(doing, error) from None
+        except BaseException:
+            connection.close()
+            raise
 
     def _connect(self) -> Connection:
         connection: Connection | None = getattr(self._thread, "connection", None)
@@ -326,13 +343,16 @@ class PostgresLedger:
 def _fence(cursor: Cursor, commit: LaneCommit) -> None:
     """Lock the lane's row as its owner and move every position from where this batch began."""
     before = (commit.lane, commit.token, commit.seq, commit.entry)
-    cursor.execute(_FENCE, (commit.seq_used, commit.entries_used, *before))
-    if cursor.rowcount != 1:
+    positions = Jsonb(commit.positions, dumps=_json)
+    cursor.execute(_FENCE, (commit.seq_used, commit.entries_used, *before, positions))
+
+
+def _check(fenced_by: Cursor, commit: LaneCommit) -> None:
+    """Raise when the lane is not this owner's, or not where the batch began."""
+    fenced, moved = fenced_by.fetchone() or (0, 0)
+    if fenced != 1:
         raise _stale(commit.lane, commit.token)
-    if not commit.positions:
-        return
-    cursor.execute(_POSITIONS, (*_arrays(commit.positions), commit.lane))
-    if cursor.rowcount != len(commit.positions):
+    if moved != len(commit.positions):
         raise PositionMoved(f"lane {commit.lane} is not where this batch begins: {commit.positions}")
 
 
@@ -341,30 +361,38 @@ def _stale(lane: int, token: int) -> StaleToken:
 
 
 def _copy(cursor: Cursor, bulk: _Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
-    if not rows:
-        return
     with cursor.copy(bulk.copy) as copy:
         copy.set_types(bulk.types)
         for row in rows:
             copy.write_row(row)
 
 
+def _insert(cursor: Cursor, bulk: _Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        cursor.execute(bulk.insert, _in_one_run(rows, bulk.plain))
+
+
+def _in_one_run(rows: Sequence[tuple[Any, ...]], plain: int) -> tuple[bytes, Jsonb]:
+    """All bytes one after the other; and the rows, with the place (from 1) and number of bytes for each run of them."""
+    parts: list[bytes] = []
+    placed: list[list[Any]] = []
+    place = 1
+    for row in rows:
+        values: list[Any] = [*row[:plain]]
+        for part in row[plain:]:
+            if part is None:
+                values += (None, None)
+            else:
+                values += (place, len(part))
+                place += len(part)
+                parts.append(part)
+        placed.append(values)
+    return b"".join(parts), Jsonb(placed, dumps=_json)
+
+
 def _arrays(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
     """The rows' columns, for unnest()."""
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _states(rows: Sequence[StateRow]) -> tuple[bytes, Jsonb]:
-    """All states one after the other, and the rows as one parameter that says where in them each state stands.
-
-    Arrays through unnest() take twice the CPU of this process, where the interpreter's lock is the limit; and within
-    JSON each state would have to be quoted here and unquoted there.
-    """
-    ends = accumulate(len(row.state) for row in rows)
-    places = [
-        (*row[:5], end - len(row.state) + 1, len(row.state), row.due_at_ms) for row, end in zip(rows, ends, strict=True)
-    ]
-    return b"".join([row.state for row in rows]), Jsonb(places, dumps=_json)
 
 
 def _query(cursor: Cursor) -> topics.Query:

@@ -12,16 +12,17 @@ from sqlalchemy import Table
 
 from sinks.ledger import prepare as topics
 from sinks.ledger.port import (
+    ClaimRow,
     Lane,
     LaneCommit,
     LedgerRefused,
     LedgerUnavailable,
     OutboxRow,
     ParkedRow,
+    PolicyRow,
     PositionMoved,
     Published,
     StaleToken,
-    StateRow,
     TopicChanged,
     TopicIdentity,
 )
@@ -162,7 +163,7 @@ class SqliteLedger:
             connection.executemany(_PARKED, commit.parked)
             connection.executemany(_DEAD, commit.dead)
             connection.executemany(_TICKED, [(claim,) for claim in commit.ticked])
-            connection.executemany(_CLAIMS, ((*_with_text(row), row.due_at_ms) for row in commit.claims))
+            connection.executemany(_CLAIMS, map(_with_text, commit.claims))
             connection.executemany(_POLICIES, map(_with_text, commit.policies))
             connection.executemany(_PAYMENTS, commit.payments)
             connection.executemany(_OUTBOX, commit.outbox)
@@ -241,6 +242,6 @@ def _query(connection: sqlite3.Connection) -> topics.Query:
     return lambda sql: connection.execute(sql).fetchall()
 
 
-def _with_text(row: StateRow) -> tuple[Any, ...]:
-    """A row up to its state, which is text: SQLite keeps bytes apart from it."""
-    return (*row[:5], row.state.decode())
+def _with_text(row: ClaimRow | PolicyRow) -> tuple[Any, ...]:
+    """A row whose state is text: SQLite keeps bytes apart from it."""
+    return (*row[:-1], row.state.decode())

@@ -121,8 +121,8 @@ claims: Final = Table(
     Column("version", Integer, nullable=False),
     Column("stage", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
-    Column("state", JSON, nullable=False),
     Column("due_at_ms", BigInteger),
+    Column("state", JSON, nullable=False),
     Index(
         "claims_due",
         "lane",
@@ -228,12 +228,12 @@ dead_letters: Final = Table(
     *_place(),
     Column("lane", Integer, nullable=False),
     Column("entry", BigInteger, nullable=False),
-    Column("key", LargeBinary),
     Column("subject", Word, nullable=False),
     Column("code", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("timestamp_ms", BigInteger, nullable=False),
+    Column("key", LargeBinary),
     Column("headers", LargeBinary, nullable=False),
     Column("value", LargeBinary),
     Column("redriven_at_ms", BigInteger),
@@ -241,5 +241,5 @@ dead_letters: Final = Table(
 
 
 def row_columns(table: Table) -> list[Column[Any]]:
-    """The columns a commit writes: all but what an operator adds later."""
+    """The columns a commit writes, in the order of its rows: all but what an operator adds later. Bytes stand last."""
     return [column for column in table.columns if column is not dead_letters.c.redriven_at_ms]

@@ -18,7 +18,7 @@ from connectors.registry import EmbeddedRegistry
 from schemas import generated
 from schemas.topics import INBOUND, OUTBOUND, avro_schema
 from sinks.ledger.open import open_ledger
-from sinks.ledger.port import JournalRow, Lane, LaneCommit, Ledger, OutboxRow, PaymentRow, StateRow
+from sinks.ledger.port import ClaimRow, JournalRow, Lane, LaneCommit, Ledger, OutboxRow, PaymentRow
 from streams.app import tune_the_interpreter
 from streams.bench.templates import CLAIM, Template, templates
 from streams.cluster import KafkaCluster
@@ -65,7 +65,7 @@ class Rows:
         after = dict(lane.positions)
         journal: list[JournalRow] = []
         outbox: list[OutboxRow] = []
-        states: dict[str, StateRow] = {}
+        states: dict[str, ClaimRow] = {}
         payments: dict[str, PaymentRow] = {}
         for (topic, offset, _, value, headers, at_ms), fields in records:
             after[topic] = offset + 1
@@ -80,7 +80,7 @@ class Rows:
                 )
             )  # fmt: skip
             state = template.state.replace(_CLAIM, claim.encode())
-            states[claim] = StateRow(claim, no, template.version, template.stage, at_ms, state, template.due_at_ms)
+            states[claim] = ClaimRow(claim, no, template.version, template.stage, at_ms, template.due_at_ms, state)
             if template.payment is not None:
                 payment = template.payment._replace(id=template.payment.id[:20] + claim, claim=claim, lane=no)
                 payments[claim] = payment

@@ -63,7 +63,7 @@ def templates() -> dict[tuple[str, int], Template]:
             reason=row.reason,
             inputs=row.inputs,
             version=claim.version,
-            stage=claim.found_by,
+            stage=claim.stage,
             state=claim.state,
             due_at_ms=claim.due_at_ms,
             payment=next(iter(effects.payments.values()), None),

@@ -40,7 +40,7 @@ class SqlDatabase:
         with engine.connect() as connection:
             found = connection.execute(select(*tables.row_columns(tables.metadata.tables[table]))).all()
         engine.dispose()
-        return [(*row[:5], json.dumps(row[5]), *row[6:]) if table in self._JSON else tuple(row) for row in found]
+        return [(*row[:-1], json.dumps(row[-1])) if table in self._JSON else tuple(row) for row in found]
 
 
 class MemoryDatabase:

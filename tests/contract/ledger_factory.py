@@ -3,6 +3,7 @@
 from typing import Any
 
 from sinks.ledger.port import (
+    ClaimRow,
     DeadRow,
     JournalRow,
     Lane,
@@ -11,7 +12,7 @@ from sinks.ledger.port import (
     OutboxRow,
     ParkedRow,
     PaymentRow,
-    StateRow,
+    PolicyRow,
     TopicIdentity,
 )
 
@@ -103,22 +104,22 @@ def claim(
     state: bytes | None = None,
     due_at_ms: int | None = None,
     lane: int = 1,
-) -> StateRow:
+) -> ClaimRow:
     """A claim's state."""
-    return StateRow(
+    return ClaimRow(
         number,
         lane,
         version,
         stage,
         1_700_000_000_000,
-        state or b'{"number":"%b","version":%d}' % (number.encode(), version),
         due_at_ms,
+        state or b'{"number":"%b","version":%d}' % (number.encode(), version),
     )
 
 
-def policy(number: str, plate: str, version: int = 1) -> StateRow:
+def policy(number: str, plate: str, version: int = 1) -> PolicyRow:
     """A policy file's state."""
-    return StateRow(number, 1, version, plate, 1_700_000_000_000, b'{"number":"%b"}' % number.encode())
+    return PolicyRow(number, 1, version, plate, 1_700_000_000_000, b'{"number":"%b"}' % number.encode())
 
 
 def outbox(seq: int, offset: int = 10, **given: Any) -> OutboxRow:

@@ -243,9 +243,35 @@ def test_a_commit_writes_every_kind_of_row(ledger: Ledger, database: Database) -
         ("payments", commit.payments),
     ):
         assert database.rows(table) == rows
-    assert [(json.loads(row[5]), row[6]) for row in database.rows("claims")] == [({"number": CLAIM, "version": 1}, 99)]
+    assert [(row[5], json.loads(row[6])) for row in database.rows("claims")] == [(99, {"number": CLAIM, "version": 1})]
     again = make.take(ledger)
     assert (again.seq, again.entry, again.positions[NOTICE]) == (2, 3, 13)
+
+
+@pytest.mark.parametrize("many", [2, 500])
+def test_rows_that_differ_are_all_read_back_as_they_were(ledger: Ledger, database: Database, many: int) -> None:
+    """A few or many in one batch, with no bytes, empty ones and long ones among each other."""
+    values = [None, b"", b"\x00\xff", "本车".encode() * 1000]
+    commit = make.batch(
+        make.take(ledger),
+        3 * many,
+        journal=[make.journal(10 + n, n + 1, value=values[n % 4], headers=b"\x90" * n) for n in range(many)],
+        parked=[make.parked(10 + n, n + 1, value=values[n % 4]) for n in range(many, 2 * many)],
+        dead=[make.dead(10 + n, n + 1, key=values[n % 4], value=values[n % 3]) for n in range(2 * many, 3 * many)],
+        outbox=[make.outbox(n + 1, reason=f"{n} ✓\t\\", value=values[n % 4] or b"\x00") for n in range(many)],
+        claims=[make.claim(f"C{n}", due_at_ms=n if n % 2 else None) for n in range(many)],
+    )
+    ledger.commit(commit)
+
+    for table, rows in (
+        ("journal", commit.journal),
+        ("parked", commit.parked),
+        ("dead_letters", commit.dead),
+        ("outbox", commit.outbox),
+    ):
+        assert sorted(database.rows(table)) == sorted(rows)
+    found = {row[0]: (row[5], json.loads(row[6])["number"]) for row in database.rows("claims")}
+    assert found == {row.claim: (row.due_at_ms, row.claim) for row in commit.claims}
 
 
 def test_a_stale_token_writes_nothing(ledger: Ledger, database: Database) -> None:

@@ -137,6 +137,7 @@ class _Wire:
         self._client = client
         self._server = server
         self._prepared: dict[bytes, bytes] = {}
+        self._bound = b""
         self._said: list[bytes] = []
         self._swallow = False
 
@@ -150,7 +151,7 @@ class _Wire:
                 if when == "before":
                     self._proxy.made()
                     return
-                self._swallow = when == "after"
+                self._swallow = self._swallow or when == "after"
                 self._server.write(message.whole)
                 if when == "sent":
                     await self._server.drain()
@@ -164,28 +165,26 @@ class _Wire:
         while data := await reader.read(_CHUNK):
             for message in messages.feed(data):
                 await self._proxy.flowing()
-                if self._swallow and message.type in (b"C", b"E"):
+                if self._swallow and (message.type == b"E" or message.body.startswith(b"COMMIT\0")):
                     self._proxy.made()
                     return
                 self._client.write(message.whole)
             await self._client.drain()
 
     def _commits(self, message: _Message) -> bool:
-        """Whether this message is a COMMIT; remembers what the transaction has said so far."""
-        statement = b""
-        if message.type == b"Q":
-            statement = message.body
-        elif message.type == b"P":
+        """Whether this message runs a COMMIT; remembers what the transaction has said so far."""
+        if message.type == b"P":
             name, _, query = message.body.partition(b"\0")
-            self._prepared[name] = statement = query
+            self._prepared[name] = query
         elif message.type == b"B":
-            statement = self._prepared.get(message.body.partition(b"\0")[2].partition(b"\0")[0], b"")
-        if not statement:
+            self._bound = self._prepared.get(message.body.partition(b"\0")[2].partition(b"\0")[0], b"")
+        if message.type not in (b"Q", b"E"):
             return False
+        statement = message.body if message.type == b"Q" else self._bound
         word = statement.lstrip()[:6].upper()
         if word.startswith(b"BEGIN"):
             self._said.clear()
-        if message.type != b"B" and word == b"COMMIT":
+        if word == b"COMMIT":
             return True
         self._said.append(statement)
         return False

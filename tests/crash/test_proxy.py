@@ -1,6 +1,6 @@
 """The wire that is cut: what the server has when the client knows nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 
@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.crash.proxy import Cut, Proxy, When
 
 LIMIT_S = 10
+Write = Callable[["psycopg.Connection[tuple[int]]", bool], None]
 
 
 @pytest.fixture
@@ -35,6 +36,12 @@ def _write(connection: "psycopg.Connection[tuple[int]]", prepare: bool) -> None:
         connection.execute("UPDATE lanes SET seq = %s", (2,), prepare=prepare)
 
 
+def _write_as_a_pipeline(connection: "psycopg.Connection[tuple[int]]", prepare: bool) -> None:
+    with connection.pipeline():
+        for statement in ("BEGIN", "INSERT INTO lanes VALUES (1, 1)", "UPDATE lanes SET seq = 2", "COMMIT"):
+            connection.execute(statement, prepare=prepare)
+
+
 def _rows(url: str) -> int:
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT count(*) FROM lanes").fetchone()
@@ -42,15 +49,20 @@ def _rows(url: str) -> int:
     return int(row[0])
 
 
+@pytest.mark.parametrize("write", [_write, _write_as_a_pipeline])
 @pytest.mark.parametrize(("when", "rows"), [("before", 0), ("after", 1)])
 def test_a_commit_that_is_cut_is_there_or_not_and_the_client_cannot_tell(
-    proxy: Proxy, postgres_url: str, when: When, rows: int
+    proxy: Proxy,
+    postgres_url: str,
+    when: When,
+    rows: int,
+    write: Callable[[psycopg.Connection[tuple[int]], bool], None],
 ) -> None:
     """Whether the statement comes by its text or by the name it was prepared under."""
     for prepare in (False, True):
         done = proxy.cut(Cut("batch", when, 1))
         with _through(proxy, postgres_url) as connection, pytest.raises(psycopg.OperationalError):
-            _write(connection, prepare)
+            write(connection, prepare)
         done.result(LIMIT_S)
     assert _rows(postgres_url) == 2 * rows
 

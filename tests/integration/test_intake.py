@@ -43,9 +43,13 @@ LANE: Final = partition_for(make.CLAIM.encode(), LANES)
 
 
 class IntakeWorld:
-    """An intake with a broker and a ledger, and nobody but the test to process its batches. Close it."""
+    """An intake with a broker and a ledger, and nobody but the test to process its batches. Close it.
 
-    def __init__(self, settings: Settings) -> None:
+    Without `threads` it hands out every batch.
+    """
+
+    def __init__(self, settings: Settings, threads: int = 0) -> None:
+        settings = settings.model_copy(update={"commits_in_flight": threads})
         self.ledger = open_ledger(settings.ledger_url, owner="worker")
         self._engine = read_engine(settings.ledger_url)
         self.batches: Queue[Batch] = Queue()
@@ -111,10 +115,10 @@ class IntakeWorld:
 
 
 @contextmanager
-def _running(settings: Settings) -> Iterator[IntakeWorld]:
+def _running(settings: Settings, threads: int = 0) -> Iterator[IntakeWorld]:
     """An intake on a migrated ledger, drained at the end."""
     migrate(settings.ledger_url)
-    world = IntakeWorld(settings)
+    world = IntakeWorld(settings, threads)
     try:
         yield world
     finally:
@@ -140,6 +144,31 @@ def test_a_lane_has_one_batch_in_flight_and_the_next_is_all_that_came_meanwhile(
     world.intake.process(second)
 
     assert len(second.records) == 30
+
+
+def test_a_thread_goes_on_with_its_lane_unless_another_lane_waits_for_it(tmp_path: Path) -> None:
+    """A busy lane costs no hand-over, and cannot keep the others from their turn."""
+    other = next(claim for claim in (f"C-{n}" for n in range(99)) if partition_for(claim.encode(), LANES) != LANE)
+    with _running(Settings(data_dir=tmp_path, lanes=LANES), threads=1) as world:
+        world.send(1)
+        first = world.batches.get(timeout=LIMIT_S)
+        world.send(30)
+        wait_until(lambda: first.lane.buffer.size == 30, "the lane does not keep what it may not hand out yet")
+        world.intake.process(first)
+        assert (world.taken_in(), world.batches.empty()) == (31, True)
+
+        world.send(1)
+        again = world.batches.get(timeout=LIMIT_S)
+        world.send(1)
+        wait_until(lambda: again.lane.buffer.size == 1, "the lane does not keep what it may not hand out yet")
+        world.send(1, other)
+        waiting = world.batches.get(timeout=LIMIT_S)
+        world.intake.process(again)
+        assert world.taken_in() == 32
+        last = world.batches.get(timeout=LIMIT_S)
+        assert [waiting.lane.no == LANE, last.lane.no == LANE] == [False, True]
+        for batch in (waiting, last):
+            world.intake.process(batch)
 
 
 def test_a_batch_that_may_not_be_written_comes_again_under_a_new_token(postgres_url: str, tmp_path: Path) -> None:

@@ -105,9 +105,9 @@ BUGS: Final = (
         "positions committed apart from the rows",
         "a failure between the two loses every record of the batch",
         "sinks/ledger/postgres.py",
-        "            _fence(cursor, commit)\n",
-        "            _fence(cursor, commit)\n"
-        '        with self._transaction(f"committing a batch of lane {commit.lane}") as cursor:\n',
+        "            _check(cursor, commit)\n",
+        "            _check(cursor, commit)\n"
+        '            cursor.execute("COMMIT")\n            cursor.execute("BEGIN")\n',
         (f"{CONTRACT}test_a_refused_batch_moves_nothing[postgresql]",),
     ),
     Bug(

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from sinks.ledger.port import (
+    ClaimRow,
     DeadRow,
     JournalRow,
     Lane,
@@ -14,10 +15,10 @@ from sinks.ledger.port import (
     OutboxRow,
     ParkedRow,
     PaymentRow,
+    PolicyRow,
     PositionMoved,
     Published,
     StaleToken,
-    StateRow,
     TopicChanged,
     TopicIdentity,
 )
@@ -95,8 +96,8 @@ class MemoryTables:
         self.journal: dict[RowPlace, JournalRow] = {}
         self.parked: dict[RowPlace, ParkedRow] = {}
         self.dead_letters: dict[RowPlace, DeadRow] = {}
-        self.claims: dict[str, StateRow] = {}
-        self.policies: dict[str, StateRow] = {}
+        self.claims: dict[str, ClaimRow] = {}
+        self.policies: dict[str, PolicyRow] = {}
         self.payments: dict[str, PaymentRow] = {}
         self.outbox: dict[int, list[OutboxRow]] = {}
         self.published: dict[int, int] = {}
@@ -146,8 +147,8 @@ class MemoryTables:
         self.journal.update((row[:4], row) for row in commit.journal)
         self.parked.update((row[:4], row) for row in commit.parked)
         self.dead_letters.update((row[:4], row) for row in commit.dead)
-        self.claims.update((row.key, row) for row in commit.claims)
-        self.policies.update((row.key, row) for row in commit.policies)
+        self.claims.update((row.claim, row) for row in commit.claims)
+        self.policies.update((row.number, row) for row in commit.policies)
         for row in commit.payments:
             self.payments[row.id] = self._paid(row)
         if commit.outbox:
@@ -358,15 +359,15 @@ class MemoryLedger:
     def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, bytes]:
         self._step("load policies")
         return {
-            row.key: row.state
+            row.number: row.state
             for row in self._database.policies.values()
-            if row.key in numbers or row.found_by in plates
+            if row.number in numbers or row.plate in plates
         }
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         self._step("ask for due claims")
         waiting = [row for row in self._database.claims.values() if row.lane == lane and row.due_at_ms is not None]
-        due = sorted((row.due_at_ms, row.key, row.state) for row in waiting if (row.due_at_ms or 0) <= until_ms)
+        due = sorted((row.due_at_ms, row.claim, row.state) for row in waiting if (row.due_at_ms or 0) <= until_ms)
         return [state for _, _, state in due[:limit]]
 
     def commit(self, commit: LaneCommit) -> None:

@@ -159,14 +159,14 @@ def _told_when_due(database: MemoryTables) -> Iterator[str]:
     for row in database.claims.values():
         due = next_at_ms(_claim(row.state))
         if due != row.due_at_ms:
-            yield f"claim {row.key}: its next moment is {due}, its row says {row.due_at_ms}"
+            yield f"claim {row.claim}: its next moment is {due}, its row says {row.due_at_ms}"
 
 
 def _business(database: MemoryTables) -> Iterator[bytes]:
     for claim in sorted(database.claims.values()):
-        yield business_line(("claim", claim.key, claim.version, claim.found_by, business_state(claim.state)))
+        yield business_line(("claim", claim.claim, claim.version, claim.stage, business_state(claim.state)))
     for policy in sorted(database.policies.values()):
-        yield business_line(("policy", policy.key, policy.version, policy.found_by, business_state(policy.state)))
+        yield business_line(("policy", policy.number, policy.version, policy.plate, business_state(policy.state)))
     for payment in sorted(database.payments.values()):
         yield business_line(("payment", *payment._replace(lane=0, at_ms=0)))
     outputs = sorted(chain.from_iterable(database.outbox.values()), key=_by_subject)

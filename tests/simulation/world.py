@@ -85,7 +85,7 @@ class World:
     def _due(self) -> list[str]:
         """The claims whose clocks have come to a moment that no tick was sent for."""
         now_ms = 1000 * (EPOCH_S + self.scheduler.now)
-        return [row.key for row in self.database.claims.values() if (row.due_at_ms or now_ms + 1) <= now_ms]
+        return [row.claim for row in self.database.claims.values() if (row.due_at_ms or now_ms + 1) <= now_ms]
 
     def _start(self) -> None:
         self._started += 1
