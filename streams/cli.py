@@ -88,11 +88,14 @@ def migrate() -> None:
 
 
 @app.command()
-def demo(as_json: Json = False) -> None:
-    """Play three claims through the hub, here and now, without any service."""
+def demo(
+    every: Annotated[bool, typer.Option("--all", help="Every story, not only the three short ones.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Play three claims, or all that there is a story of, through the hub, here and now, without any service."""
     from streams.demo.play import run_demo
 
-    raise typer.Exit(run_demo(json=as_json))
+    raise typer.Exit(run_demo(json=as_json, every=every))
 
 
 @app.command()

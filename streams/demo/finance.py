@@ -2,6 +2,8 @@
 
 import logging
 import threading
+from collections import deque
+from collections.abc import Sequence
 from typing import Final, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
@@ -11,12 +13,14 @@ from schemas.codec import Codec
 from schemas.records import PaymentInstruction, PaymentStatus, PaymentStatusCode
 from streams.cluster import ClientOptions
 from streams.demo.departments import Departments
-from streams.demo.stories import Said
+from streams.demo.stories import Answer, Said, Story
 
 INSTRUCTIONS: Final = "finance.payment-instruction.v1"
 STATUSES: Final = "finance.payment-status.v1"
-ANSWERS: Final = ((PaymentStatusCode.RCVD, 60_000), (PaymentStatusCode.ACSC, 7_200_000))
-"""What finance says of a payment, and how many milliseconds after the instruction."""
+ANSWERS: Final = (Answer(PaymentStatusCode.RCVD), Answer(PaymentStatusCode.ACSC))
+"""What finance says of a payment when the story does not say otherwise."""
+_WAIT_MS: Final = (60_000, 7_200_000)
+"""How long after the instruction the first answer comes, and each that follows after the one before."""
 
 
 class Paid(Struct, frozen=True):
@@ -33,7 +37,16 @@ class Finance:
     repeat, and an instruction id is applied once.
     """
 
-    def __init__(self, options: ClientOptions, codec: Codec, departments: Departments, partitions: int) -> None:
+    def __init__(
+        self,
+        options: ClientOptions,
+        codec: Codec,
+        departments: Departments,
+        partitions: int,
+        stories: Sequence[Story] = (),
+    ) -> None:
+        """What is answered is as the `stories` say."""
+        self._answers = {story.claim: deque(story.finance) for story in stories}
         self._options = options
         self._codec = codec
         self._departments = departments
@@ -83,24 +96,31 @@ class Finance:
         if not isinstance(instruction, PaymentInstruction) or instruction.instruction_id in self.paid:
             self.repeats += 1
             return
-        self._departments.send(*(_answer(instruction, status, wait_ms) for status, wait_ms in ANSWERS))
-        self.paid[instruction.instruction_id] = Paid(instruction, tuple(status for status, _ in ANSWERS))
+        waiting = self._answers.get(instruction.claim)
+        answers = waiting.popleft() if waiting else ANSWERS
+        said, at_ms = [], instruction.issued_at_ms
+        for nth, answer in enumerate(answers):
+            at_ms += _WAIT_MS[nth > 0]
+            said.append(_answer(instruction, answer, at_ms))
+        if said:
+            self._departments.send(*said)
+        self.paid[instruction.instruction_id] = Paid(instruction, tuple(answer.status for answer in answers))
 
 
-def _answer(instruction: PaymentInstruction, status: PaymentStatusCode, wait_ms: int) -> Said:
+def _answer(instruction: PaymentInstruction, answer: Answer, at_ms: int) -> Said:
     """Times follow from the instruction, so that every run leads to the same ledger."""
-    at_ms = instruction.issued_at_ms + wait_ms
     content = PaymentStatus(
         claim=instruction.claim,
         instruction_id=instruction.instruction_id,
-        status=status,
+        status=answer.status,
+        reason_code=answer.reason_code,
         amount_minor=instruction.amount_minor,
         currency=instruction.currency,
         at_ms=at_ms,
     )
     return Said(
         sender="finance",
-        event_id=f"{instruction.instruction_id}/{status}",
+        event_id=f"{instruction.instruction_id}/{answer.status}",
         topic=STATUSES,
         key=instruction.claim,
         at_ms=at_ms,

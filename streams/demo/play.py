@@ -19,12 +19,13 @@ from streams.app import Hub, Leave, leave_at_once, open_registry
 from streams.cluster import ClientOptions, Cluster, EmbeddedCluster
 from streams.commands import show
 from streams.demo.departments import Departments, NotSent
+from streams.demo.ends import StoryEnd, read_story_end
 from streams.demo.finance import STATUSES, Finance
 from streams.demo.handled import Feed, Handled
 from streams.demo.idle import Idle, NotDone
 from streams.demo.report import Report, make_report, show_report
 from streams.demo.screen import Screen, open_screen
-from streams.demo.stories import STORIES, Story
+from streams.demo.stories import Story, short_stories, stories
 from streams.demo.story_clock import StoryClock
 from streams.settings import EMBEDDED, Settings, load_settings
 
@@ -40,36 +41,51 @@ class Player:
     that every run leads to the same ledger."""
 
     def __init__(
-        self, settings: Settings, options: ClientOptions, engine: Engine, screen: Screen, clock: StoryClock
+        self,
+        settings: Settings,
+        options: ClientOptions,
+        engine: Engine,
+        screen: Screen,
+        clock: StoryClock,
+        played: Sequence[Story],
     ) -> None:
         def codec() -> Codec:
             return Codec(open_registry(settings), settings.max_record_bytes)
 
+        self._stories = played
         self._engine = engine
         self._screen = screen
         self._clock = clock
         self._feed = Feed(engine)
         self._departments = Departments(options, codec(), settings.lanes)
-        self.finance = Finance(options, codec(), Departments(options, codec(), settings.lanes), settings.lanes)
+        self.finance = Finance(options, codec(), Departments(options, codec(), settings.lanes), settings.lanes, played)
         self.idle = Idle(engine, options, self.finance, settings.lanes, clock)
         self._shown: set[str] = set()
         self._handled: list[Handled] = []
 
-    def play(self, stories: Sequence[Story]) -> Report:
+    def play(self) -> Report:
         """Play the stories, one after the other. Raises NotSent, NotDone naming what did not happen."""
         with ExitStack() as stack:
             stack.callback(self.idle.close)
             self.finance.start()
             stack.callback(self.finance.stop)
             self.idle.wait(_START_LIMIT_S)
-            for story in stories:
-                self._screen.begin(story)
-                for said in story.said:
-                    self._clock.now_ms = said.at_ms
-                    self._wait(f"claim {story.claim}, what is due before {said.topic} {said.event_id}")
-                    self._departments.send(said)
-                    self._wait(f"claim {story.claim}, {said.topic} {said.event_id}")
-        return make_report(self._engine, stories, self.finance.paid, self._handled)
+            ends = [self._play(story) for story in self._stories]
+        return make_report(self._engine, self._stories, ends, self.finance.paid, self._handled)
+
+    def _play(self, story: Story) -> StoryEnd:
+        """Play one story; how it ended is looked at before the next one lets time pass."""
+        self._screen.begin(story)
+        for said in story.said:
+            if isinstance(said, int):
+                self._clock.now_ms = said
+                self._wait(f"claim {story.claim}, what is due by then")
+                continue
+            self._clock.now_ms = said.at_ms
+            self._wait(f"claim {story.claim}, what is due before {said.topic} {said.event_id}")
+            self._departments.send(said)
+            self._wait(f"claim {story.claim}, {said.topic} {said.event_id}")
+        return read_story_end(self._engine, story)
 
     def _wait(self, what: str) -> None:
         try:
@@ -93,8 +109,8 @@ class Player:
                 self._screen.handled(record)
 
 
-def run_demo(json: bool) -> int:
-    """Play the three stories on the embedded broker and a fresh SQLite ledger; the exit code.
+def run_demo(json: bool, every: bool) -> int:
+    """Play the short stories, or `every` one, on the embedded broker and a fresh SQLite ledger; the exit code.
 
     With `json` one object goes to standard output and progress to standard error.
     """
@@ -109,11 +125,11 @@ def run_demo(json: bool) -> int:
     screen = open_screen(console)
     report: Report | None = None
     try:
-        report = asyncio.run(play_in_hub(settings, EmbeddedCluster(), screen))
+        report = asyncio.run(play_in_hub(settings, EmbeddedCluster(), screen, stories() if every else short_stories()))
     except (NotDone, NotSent) as error:
         failures = [str(error)]
     else:
-        failures = report.failures(STORIES)
+        failures = report.failures()
     finally:
         screen.close()
     if report is not None and json:
@@ -126,18 +142,24 @@ def run_demo(json: bool) -> int:
     return 1 if failures else 0
 
 
-async def play_in_hub(settings: Settings, cluster: Cluster, screen: Screen, leave: Leave = leave_at_once) -> Report:
+async def play_in_hub(
+    settings: Settings,
+    cluster: Cluster,
+    screen: Screen,
+    played: Sequence[Story],
+    leave: Leave = leave_at_once,
+) -> Report:
     """Start a hub on a cluster and a migrated ledger, play the stories in a thread beside its event loop, and stop it.
 
     Raises NotSent, NotDone naming what did not happen.
     """
     engine = read_engine(settings.ledger_url)
     clock = StoryClock()
-    player = Player(settings, cluster.options, engine, screen, clock)
+    player = Player(settings, cluster.options, engine, screen, clock, played)
     hub = Hub(settings, cluster, leave, clock=clock)
     await hub.start()
     try:
-        return await asyncio.to_thread(player.play, STORIES)
+        return await asyncio.to_thread(player.play)
     finally:
         player.idle.abandoned.set()
         await hub.stop()

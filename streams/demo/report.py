@@ -17,6 +17,7 @@ from streams.commands import show
 from streams.commands.dead_letters import DeadLetterRow, read_dead_letters, show_dead_letters
 from streams.commands.parked import ParkedRecord, read_parked, show_parked
 from streams.commands.payments import read_payments
+from streams.demo.ends import StoryEnd
 from streams.demo.finance import Paid
 from streams.demo.handled import RELEASED, Handled
 from streams.demo.stories import Story
@@ -55,34 +56,32 @@ class PaymentEnd(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """All the demo ends with; as JSON it is what `claimhub demo --json` prints."""
 
+    stories: list[StoryEnd]
     claims: list[ClaimEnd]
     payments: list[PaymentEnd]
     dead_letters: list[DeadLetterRow]
     parked: list[ParkedRecord]
     verify: Verification
 
-    def failures(self, stories: Sequence[Story]) -> list[str]:
+    def failures(self) -> list[str]:
         """What did not come out as the stories say."""
-        stages = {claim.claim: claim.stage for claim in self.claims}
-        wrong = [
-            f"claim {story.claim} is {stages.get(story.claim, 'not in the ledger')}, it should be {story.ends}"
-            for story in stories
-            if stages.get(story.claim) != story.ends
-        ]
+        wrong = [f"story {story.name}: {difference}" for story in self.stories for difference in story.differences]
         unproven = [f"{check.name}: {row}" for check in self.verify.checks for row in check.rows]
         return wrong + [f"verify: {row}" for row in unproven]
 
 
-def make_report(engine: Engine, stories: Sequence[Story], paid: dict[str, Paid], handled: Sequence[Handled]) -> Report:
+def make_report(
+    engine: Engine, stories: Sequence[Story], ends: list[StoryEnd], paid: dict[str, Paid], handled: Sequence[Handled]
+) -> Report:
     """Read the ledger once the hub is idle."""
-    titles = {story.claim: story.title for story in stories}
+    titles = {end.claim: story.title for story in stories for end in story.ends}
     released = [record.subject for record in handled if record.outcome == RELEASED]
     with engine.connect() as connection:
         rows = connection.execute(select(claims).order_by(claims.c.claim)).all()
-        ends = []
+        claim_ends = []
         for row in rows:
             claim = msgspec.convert(row.state, Claim)
-            ends.append(_claim_end(claim, row.stage, titles.get(row.claim, ""), released.count(row.claim)))
+            claim_ends.append(_claim_end(claim, row.stage, titles.get(row.claim, ""), released.count(row.claim)))
         payments = [
             PaymentEnd(
                 instruction_id=payment.id,
@@ -98,7 +97,7 @@ def make_report(engine: Engine, stories: Sequence[Story], paid: dict[str, Paid],
             for payment in read_payments(connection)
         ]
         dead, waiting = read_dead_letters(connection), read_parked(connection)
-    return Report(ends, payments, dead, waiting, verify(engine))
+    return Report(ends, claim_ends, payments, dead, waiting, verify(engine))
 
 
 def show_report(report: Report, data_dir: Path) -> None:

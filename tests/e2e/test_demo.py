@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from schemas.records import LossNotice
 from sinks.ledger.verify import Check, Verification
-from streams.demo.report import ClaimEnd, Report
-from streams.demo.stories import STORIES
+from streams.demo.ends import StoryEnd
+from streams.demo.report import Report
+from streams.demo.stories import Said, stories
 
 CLAIMHUB = str(Path(sys.executable).with_name("claimhub"))
 LIMIT_S = 120
@@ -48,7 +49,12 @@ def test_the_demo_prints_one_json_object_and_exits_0(runs: tuple[Ran, Ran]) -> N
     report: dict[str, Any] = json.loads(ran.out)
 
     assert ran.code == 0
-    assert list(report) == ["claims", "payments", "dead_letters", "parked", "verify"]
+    assert list(report) == ["stories", "claims", "payments", "dead_letters", "parked", "verify"]
+    assert [(story["name"], story["ok"], story["differences"]) for story in report["stories"]] == [
+        ("01-fast-track", True, []),
+        ("02-survey-supplement-invoice", True, []),
+        ("14-estimate-before-notice", True, []),
+    ]
     assert [(claim["claim"], claim["stage"]) for claim in report["claims"]] == [
         ("C26-0001", "paid"),
         ("C26-0002", "paid"),
@@ -76,7 +82,7 @@ def test_the_records_are_shown_as_they_flow(runs: tuple[Ran, Ran]) -> None:
     line = "repair.invoice -> C26-0001 done authority.automatic -> finance.payment-instruction, customer.notice"
 
     assert line in plain.out and line in as_json.err
-    assert "finance -> C26-0001 paid 2 680.00 CNY to …1234, answered RCVD, ACSC" in plain.out
+    assert "finance -> C26-0001 paid 2 680.00 CNY to …9357, answered RCVD, ACSC" in plain.out
 
 
 def test_an_estimate_before_its_notice_is_released_after_its_policy_and_before_its_supplement(
@@ -101,7 +107,12 @@ def test_nothing_else_is_on_the_screen(runs: tuple[Ran, Ran]) -> None:
 def test_no_personal_data_is_shown(runs: tuple[Ran, Ran]) -> None:
     """Names, phones, plates and accounts of the stories appear nowhere, accounts but for their last four digits."""
     shown = "".join(ran.out + ran.err for ran in runs)
-    notices = [said.content for story in STORIES for said in story.said if isinstance(said.content, LossNotice)]
+    notices = [
+        said.content
+        for story in stories()
+        for said in story.said
+        if isinstance(said, Said) and isinstance(said.content, LossNotice)
+    ]
 
     for notice in notices:
         for value in (notice.payee.account, notice.reporter_name, notice.reporter_phone, str(notice.plate)):
@@ -124,17 +135,33 @@ def test_the_commands_to_try_next_work(runs: tuple[Ran, Ran]) -> None:
 
 def test_what_did_not_come_out_as_told_is_named() -> None:
     """A claim in another stage and a broken promise are failures; each says which."""
-    ends = [ClaimEnd(story.claim, story.title, story.ends, 1, None, 0, None, 0) for story in STORIES]
     kept = Check("one-payment", "one instruction a payable", ok=True, rows=())
-    good = Report(ends, [], [], [], Verification(ok=True, ledger_hash="", checks=(kept,), holes={}))
-    broken = replace(kept, ok=False, rows=("payment P1",))
-    bad = replace(good, claims=ends[1:], verify=Verification(ok=False, ledger_hash="", checks=(broken,), holes={}))
+    proof = Verification(ok=True, ledger_hash="", checks=(kept,), holes={})
+    good = Report([StoryEnd("01-fast-track", True, ())], [], [], [], [], proof)
+    wrong = StoryEnd("01-fast-track", False, ("claim C26-0001: stage is 'none', should be 'paid'",))
+    broken = replace(proof, ok=False, checks=(replace(kept, ok=False, rows=("payment P1",)),))
 
-    assert good.failures(STORIES) == []
-    assert bad.failures(STORIES) == [
-        "claim C26-0001 is not in the ledger, it should be paid",
+    assert good.failures() == []
+    assert replace(good, stories=[wrong], verify=broken).failures() == [
+        "story 01-fast-track: claim C26-0001: stage is 'none', should be 'paid'",
         "verify: one-payment: payment P1",
     ]
+
+
+def test_every_story_ends_as_it_says_twice_with_the_same_ledger(tmp_path: Path) -> None:
+    """`demo --all`, side by side in two folders: no difference, and one hash."""
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    both = [_start(folder, ["demo", "--all", "--json"]) for folder in folders]
+    reports = [json.loads(process.communicate(timeout=LIMIT_S)[0]) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0]
+    for report in reports:
+        assert [story["name"] for story in report["stories"]] == [story.name for story in stories()]
+        assert [story["differences"] for story in report["stories"] if not story["ok"]] == []
+    first, second = (report["verify"] for report in reports)
+    assert first["ok"] and first["ledger_hash"] == second["ledger_hash"]
 
 
 def _start(folder: Path, words: list[str], more: Mapping[str, str] = {}) -> subprocess.Popen[str]:
