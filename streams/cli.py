@@ -90,12 +90,13 @@ def migrate() -> None:
 @app.command()
 def demo(
     every: Annotated[bool, typer.Option("--all", help="Every story, not only the three short ones.")] = False,
+    stack: Annotated[bool, typer.Option("--stack", help="On Kafka and PostgreSQL, started for it.")] = False,
     as_json: Json = False,
 ) -> None:
     """Play three claims, or all that there is a story of, through the hub, here and now, without any service."""
     from streams.demo.play import run_demo
 
-    raise typer.Exit(run_demo(json=as_json, every=every))
+    raise typer.Exit(run_demo(json=as_json, every=every, stack=stack))
 
 
 @app.command()

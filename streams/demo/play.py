@@ -4,8 +4,8 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from rich.console import Console
@@ -16,7 +16,7 @@ from schemas.codec import Codec
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import read_engine
 from streams.app import Hub, Leave, leave_at_once, open_registry
-from streams.cluster import ClientOptions, Cluster, EmbeddedCluster
+from streams.cluster import ClientOptions, Cluster, EmbeddedCluster, KafkaCluster
 from streams.commands import show
 from streams.demo.departments import Departments, NotSent
 from streams.demo.ends import StoryEnd, read_story_end
@@ -28,6 +28,7 @@ from streams.demo.screen import Screen, open_screen
 from streams.demo.stories import Story, short_stories, stories
 from streams.demo.story_clock import StoryClock
 from streams.settings import EMBEDDED, Settings, load_settings
+from streams.stack.stack import Stack
 
 LANES: Final = 4
 """Partitions the embedded broker gives every topic."""
@@ -109,33 +110,39 @@ class Player:
                 self._screen.handled(record)
 
 
-def run_demo(json: bool, every: bool) -> int:
-    """Play the short stories, or `every` one, on the embedded broker and a fresh SQLite ledger; the exit code.
+def run_demo(json: bool, every: bool, stack: bool) -> int:
+    """Play the short stories, or `every` one, on the embedded broker and a fresh SQLite ledger, or on a `stack` of its
+    own: Kafka and PostgreSQL. The exit code.
 
-    With `json` one object goes to standard output and progress to standard error.
+    With `json` one object goes to standard output and progress to standard error. Raises MissingPart, StackError.
     """
     started = time.monotonic()
     configure_logging("ERROR", json=False)
     settings = _demo_settings(load_settings())
     console = Console(file=sys.stderr if json else sys.stdout, highlight=False, markup=False, emoji=False)
-    console.print("Starting the hub on an embedded broker; forming its consumer group takes 3 s", soft_wrap=True)
+    where = "Kafka and PostgreSQL of its own" if stack else "an embedded broker"
+    console.print(f"Starting the hub on {where}; forming its consumer group takes 3 s", soft_wrap=True)
     if settings.data_dir.exists():
         shutil.rmtree(settings.data_dir)
-    migrate(settings.ledger_url)
-    screen = open_screen(console)
     report: Report | None = None
-    try:
-        report = asyncio.run(play_in_hub(settings, EmbeddedCluster(), screen, stories() if every else short_stories()))
-    except (NotDone, NotSent) as error:
-        failures = [str(error)]
-    else:
-        failures = report.failures()
-    finally:
-        screen.close()
+    with ExitStack() as closing:
+        if stack:
+            settings, cluster = closing.enter_context(_real_services(settings))
+        else:
+            cluster = EmbeddedCluster()
+        migrate(settings.ledger_url)
+        screen = open_screen(console)
+        closing.callback(screen.close)
+        try:
+            report = asyncio.run(play_in_hub(settings, cluster, screen, stories() if every else short_stories()))
+        except (NotDone, NotSent) as error:
+            failures = [str(error)]
+        else:
+            failures = report.failures()
     if report is not None and json:
         show.as_json(report)
     elif report is not None:
-        show_report(report, settings.data_dir)
+        show_report(report, None if stack else settings.data_dir)
     for failure in failures:
         show.note(f"claimhub demo: {failure}")
     console.print(f"\nThe demo took {time.monotonic() - started:.1f} s", soft_wrap=True)
@@ -165,6 +172,21 @@ async def play_in_hub(
         await hub.stop()
         engine.dispose()
         cluster.close()
+
+
+@contextmanager
+def _real_services(settings: Settings) -> Iterator[tuple[Settings, Cluster]]:
+    """Kafka and PostgreSQL in the demo's folder, gone with the context; the settings that name them."""
+    services = Stack(settings.data_dir / "stack")
+    try:
+        services.up()
+        real = settings.model_copy(update={"kafka": services.kafka.address, "ledger": services.postgres.address})
+        cluster = KafkaCluster(real.kafka_client())
+        cluster.create_missing(LANES, 1, dry_run=False)
+        yield real, cluster
+    finally:
+        services.down()
+        shutil.rmtree(settings.data_dir, ignore_errors=True)
 
 
 def _demo_settings(settings: Settings) -> Settings:

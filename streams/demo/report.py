@@ -100,8 +100,8 @@ def make_report(
     return Report(ends, claim_ends, payments, dead, waiting, verify(engine))
 
 
-def show_report(report: Report, data_dir: Path) -> None:
-    """Print the report for a person, and what to try next."""
+def show_report(report: Report, data_dir: Path | None) -> None:
+    """Print the report for a person, and what to try next on the ledger in `data_dir`, if it is kept."""
     show.line("\nClaims")
     show.table(
         ("claim", "stage", "version", "payable", "paid", "story"),
@@ -142,6 +142,8 @@ def show_report(report: Report, data_dir: Path) -> None:
     show_parked(report.parked)
     kept = sum(check.ok for check in report.verify.checks)
     show.line(f"\nVerify: {kept} of {len(report.verify.checks)} promises kept, ledger hash {report.verify.ledger_hash}")
+    if data_dir is None:
+        return
     show.line(f"\nThe ledger is kept in {data_dir} until the next demo. Try:")
     for command in ("claim why C26-0001", "parked ls", "verify"):
         show.line(f"  CLAIMHUB_DATA_DIR={data_dir} {_program()} {command}")

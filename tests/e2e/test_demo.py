@@ -20,7 +20,7 @@ from streams.demo.report import Report
 from streams.demo.stories import Said, stories
 
 CLAIMHUB = str(Path(sys.executable).with_name("claimhub"))
-LIMIT_S = 120
+LIMIT_S = 240
 
 
 class Ran(NamedTuple):
@@ -148,12 +148,13 @@ def test_what_did_not_come_out_as_told_is_named() -> None:
     ]
 
 
-def test_every_story_ends_as_it_says_twice_with_the_same_ledger(tmp_path: Path) -> None:
-    """`demo --all`, side by side in two folders: no difference, and one hash."""
-    folders = [tmp_path / "one", tmp_path / "other"]
-    for folder in folders:
-        folder.mkdir()
-    both = [_start(folder, ["demo", "--all", "--json"]) for folder in folders]
+@pytest.mark.slow
+def test_every_story_ends_as_it_says_embedded_and_on_services_with_the_same_ledger(tmp_path: Path) -> None:
+    """`demo --all`, and the same with --stack, side by side: no difference, and one hash."""
+    folders = {"embedded": ["demo", "--all", "--json"], "services": ["demo", "--all", "--stack", "--json"]}
+    for name in folders:
+        (tmp_path / name).mkdir()
+    both = [_start(tmp_path / name, words) for name, words in folders.items()]
     reports = [json.loads(process.communicate(timeout=LIMIT_S)[0]) for process in both]
 
     assert [process.returncode for process in both] == [0, 0]
