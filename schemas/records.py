@@ -376,10 +376,13 @@ class HospitalBill(Record, frozen=True, kw_only=True):
 
 
 class DecisionAction(StrEnum):
-    """What a person decides on a settlement version."""
+    """What a person decides: on a settlement version, on a complaint, or that a claim is taken up again."""
 
     APPROVE = "approve"
     REJECT = "reject"
+    REOPEN = "reopen"
+    ANSWER_COMPLAINT = "answer-complaint"
+    EXTEND_COMPLAINT = "extend-complaint"
 
 
 class Role(StrEnum):
@@ -391,15 +394,22 @@ class Role(StrEnum):
 
 
 class AdjusterDecision(Record, frozen=True, kw_only=True):
-    """A person's decision on one settlement version."""
+    """A person's decision on one settlement version, on the complaint `contact_id`, or on the claim as a whole."""
 
     claim: Identifier
-    settlement_version: Annotated[int, Meta(ge=1)]
+    settlement_version: Annotated[int, Meta(ge=1)] | None = None
     action: DecisionAction
     role: Role
     person: Identifier
     reason: Text
     decided_at_ms: TimeMs
+    contact_id: Identifier | None = None
+
+    def __post_init__(self) -> None:
+        if self.action in (DecisionAction.APPROVE, DecisionAction.REJECT) and self.settlement_version is None:
+            raise ValueError("settlement_version is missing: say which one was decided on")
+        if self.action in (DecisionAction.ANSWER_COMPLAINT, DecisionAction.EXTEND_COMPLAINT) and not self.contact_id:
+            raise ValueError("contact_id is missing: say which complaint it is about")
 
 
 class AmountQuery(Record, frozen=True, kw_only=True):
@@ -503,6 +513,13 @@ class NoticeKind(StrEnum):
     DECISION = "decision"
     REJECTION = "rejection"
     PAID = "paid"
+    INQUIRY_ANSWER = "inquiry-answer"
+    COMPLAINT_RECEIVED = "complaint-received"
+    COMPLAINT_EXTENDED = "complaint-extended"
+    COMPLAINT_ANSWER = "complaint-answer"
+    WITHDRAWN = "withdrawn"
+    REOPENED = "reopened"
+    PAYEE_CHANGED = "payee-changed"
 
 
 class CustomerNotice(Record, frozen=True, kw_only=True):
@@ -586,3 +603,35 @@ class ClockTick(Record, frozen=True, kw_only=True):
 
     claim: Identifier
     at_ms: TimeMs
+
+
+class ContactKind(StrEnum):
+    """What the claimant wants."""
+
+    INQUIRY = "inquiry"
+    COMPLAINT = "complaint"
+    WITHDRAWAL = "withdrawal"
+    BANK_DETAILS = "bank-details"
+    AGREEMENT = "agreement"
+    DISPUTE = "dispute"
+
+
+class Contact(Record, frozen=True, kw_only=True):
+    """The claimant speaks to the reporting desk after the notice. `payee` is the account to pay to from now on,
+    `complex` says that a complaint needs more time, `settlement_version` is the one agreed to or disputed."""
+
+    claim: Identifier
+    contact_id: Identifier
+    kind: ContactKind
+    by: Text
+    text: Annotated[str, Meta(max_length=2048)] = ""
+    at_ms: TimeMs
+    payee: BankAccount | None = None
+    complex: bool = False
+    settlement_version: Annotated[int, Meta(ge=1)] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind is ContactKind.BANK_DETAILS) != (self.payee is not None):
+            raise ValueError("payee goes with new bank details, and with them only")
+        if self.kind in (ContactKind.AGREEMENT, ContactKind.DISPUTE) and self.settlement_version is None:
+            raise ValueError("settlement_version is missing: say which one is agreed to or disputed")

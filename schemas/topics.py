@@ -18,6 +18,7 @@ from schemas.records import (
     ClaimStatus,
     ClockTick,
     Command,
+    Contact,
     CustomerNotice,
     DeadLetter,
     Document,
@@ -160,6 +161,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("hospital.request.v1", _OUT, HospitalRequest),
         _topic("finance.amount-query.v1", _OUT, AmountQuery),
         _topic("finance.amount-answer.v1", _IN, AmountAnswer),
+        _topic("reporting.contact.v1", _IN, Contact),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

@@ -153,10 +153,12 @@ class Decider:
 
     def _take(self, parsed: Parsed) -> None:
         waiting = self._state.parked.get(parsed.entity)
-        if not waiting or FLOWS[parsed.topic].passes:
+        if not waiting:
             self._apply(parsed)
-        elif TOPICS[parsed.topic].direction is Direction.INTERNAL or (
-            parsed.topic in waiting[0].until and not any(map(_unreadable, waiting))
+        elif (
+            FLOWS[parsed.topic].passes
+            or TOPICS[parsed.topic].direction is Direction.INTERNAL
+            or (parsed.topic in waiting[0].until and not any(map(_unreadable, waiting)))
         ):
             self._apply(parsed)
             self._release(waiting)

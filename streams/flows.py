@@ -10,6 +10,7 @@ from schemas.records import (
     AmountAnswer,
     ClockTick,
     Command,
+    Contact,
     Document,
     Estimate,
     Finding,
@@ -22,7 +23,19 @@ from schemas.records import (
     Record,
     Wake,
 )
-from streams.rules import assessment, authority, bills, clocks, finance, intake, payments, survey, sync, underwriting
+from streams.rules import (
+    assessment,
+    bills,
+    clocks,
+    contact,
+    decisions,
+    finance,
+    intake,
+    payments,
+    survey,
+    sync,
+    underwriting,
+)
 
 PolicyKey = tuple[str | None, str]
 """A policy number, or None and a plate: which policies a record's handler may look up."""
@@ -33,7 +46,7 @@ class Flow(Struct, frozen=True):
 
     A handler is `(claim, record, cause, seen) -> Decision`, on policy-keyed topics `(policy file, record, cause, seen)
     -> PolicyDecision`; it is pure and may raise Park or Dead. `looks_up` names, from the record alone, what `seen`
-    must answer. `passes` lets a record that changes no fact go by those of its claim that wait.
+    must answer. `passes` lets a record go by those of its claim that wait; they are tried again behind it.
     """
 
     record: type[Record]
@@ -61,8 +74,9 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "repair.estimate.v1": Flow(Estimate, assessment.on_estimate),
     "repair.invoice.v1": Flow(Invoice, assessment.on_invoice),
     "hospital.bill.v1": Flow(HospitalBill, bills.on_bill),
-    "adjuster.decision.v1": Flow(AdjusterDecision, authority.on_decision),
+    "adjuster.decision.v1": Flow(AdjusterDecision, decisions.on_decision),
     "finance.amount-answer.v1": Flow(AmountAnswer, finance.on_amount_answer),
     "finance.payment-status.v1": Flow(PaymentStatus, payments.on_payment_status),
     "operations.command.v1": Flow(Command, sync.on_command, passes=True),
+    "reporting.contact.v1": Flow(Contact, contact.on_contact, passes=True),
 }

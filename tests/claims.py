@@ -13,6 +13,8 @@ from schemas.records import (
     BucketAmount,
     Command,
     CommandKind,
+    Contact,
+    ContactKind,
     DamagedObject,
     DecisionAction,
     Document,
@@ -186,6 +188,20 @@ def decision(role: Role = Role.HANDLER, person: str | None = None, **changes: ob
     }
     values.update(changes)
     return AdjusterDecision(**values)
+
+
+def contact(kind: ContactKind, **changes: object) -> Contact:
+    """The claimant speaks to the reporting desk."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "contact_id": "CT-1",
+        "kind": kind,
+        "by": "报案人甲",
+        "text": "请尽快处理，我的电话是13800000000",
+        "at_ms": LOSS_MS + 6 * DAY_MS,
+    }
+    values.update(changes)
+    return Contact(**values)
 
 
 def amount_answer(settlement_version: int = 1, *, agreed: bool = True, **changes: object) -> AmountAnswer:

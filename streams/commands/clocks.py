@@ -138,6 +138,8 @@ def _steps(clock: Clock) -> Iterator[tuple[str, Mark]]:
         if pause.ended is not None:
             steps.append(("resume", pause.ended))
     steps += [(f"warning at {per_cent} %", mark) for per_cent, mark in zip(WARN_PER_CENT, clock.warned, strict=False)]
+    if clock.extended is not None:
+        steps.append(("extension", clock.extended))
     if clock.breached is not None:
         steps.append(("breach", clock.breached))
     if clock.ended is not None:

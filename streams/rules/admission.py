@@ -14,6 +14,7 @@ BILL: Final = "hospital.bill.v1"
 DOCUMENT: Final = "reporting.document.v1"
 AMOUNT_ANSWER: Final = "finance.amount-answer.v1"
 DECISION: Final = "adjuster.decision.v1"
+CONTACT: Final = "reporting.contact.v1"
 
 BEFORE_SETTLEMENT: Final = (NOTICE, DOCUMENT, FINDING, ESTIMATE, INVOICE, BILL)
 """What may still be missing before a registered claim's settlement can be computed."""

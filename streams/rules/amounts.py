@@ -28,7 +28,8 @@ def why_asked(claim: Claim, settlement: SettlementVersion, terms: Terms) -> str 
         return f"{format_minor(amount, settlement.currency)} is above {format_minor(limit, settlement.currency)}"
     for known in claim.assessed:
         newest = sum(known.buckets.values())
-        if abs(newest - known.first_minor) * 100 > known.first_minor * _MOST_PER_CENT:
+        # A reopened claim has the agreed amounts of the round before, without the estimates they rest on.
+        if known.buckets and abs(newest - known.first_minor) * 100 > known.first_minor * _MOST_PER_CENT:
             return f"the estimates of {known.damaged} differ by more than {_MOST_PER_CENT} %"
     return None
 

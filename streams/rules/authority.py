@@ -90,7 +90,7 @@ def on_decision(claim: Claim, decision: AdjusterDecision, cause: Cause, seen: Lo
 
 def _settlement(claim: Claim, decision: AdjusterDecision) -> SettlementVersion:
     """The settlement version the decision is on, if it is the current one and up for approval."""
-    settlement, version = claim.settlement, decision.settlement_version
+    settlement, version = claim.settlement, decision.settlement_version or 0
     if settlement is not None and version < settlement.version:
         raise Dead("old-version", f"settlement_version: {version} was replaced by {settlement.version}")
     waiting = any(task.kind is TaskKind.APPROVAL for task in claim.open_tasks)

@@ -142,7 +142,8 @@ class KeptBill(_Part, frozen=True, kw_only=True):
 
 class SettlementVersion(_Part, frozen=True, kw_only=True):
     """One computed version of what is owed, per cover in minor units. `payable_minor` below zero is a recovery.
-    `payee` is the digest of the account it is owed to: another account, like another amount, is another version.
+    `payee` is the digest of the account it is owed to: another account, like another amount or another round of a
+    reopened claim, is another version.
 
     Its steps are told in the reason of the decision that `cause` refers to, and can be computed again at any time.
     """
@@ -153,6 +154,7 @@ class SettlementVersion(_Part, frozen=True, kw_only=True):
     currency: str
     payee: str
     cause: str
+    round: int = 1
 
 
 class Outcome(StrEnum):
@@ -161,6 +163,7 @@ class Outcome(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     NOT_ACCEPTED = "not-accepted"
+    WITHDRAWN = "withdrawn"
 
 
 class AmountCheck(_Part, frozen=True, kw_only=True):
@@ -209,6 +212,7 @@ class ClockKind(StrEnum):
     PAYMENT = "payment"
     REJECTION_NOTICE = "rejection-notice"
     AMOUNT_CHECK = "amount-check"
+    COMPLAINT = "complaint"
 
 
 class Mark(Struct, frozen=True, array_like=True, gc=False):
@@ -230,7 +234,7 @@ class Clock(_Part, frozen=True, kw_only=True):
 
     `about` tells apart clocks of one kind, `case` says which of the product's lengths it has. `warned` are the warnings
     given, in their order. `due_at_ms` is the deadline by what is known, `next_at_ms` the next warning or the breach
-    still to come.
+    still to come. `extended` is when somebody allowed more days; they are in `days`.
     """
 
     kind: ClockKind
@@ -244,6 +248,15 @@ class Clock(_Part, frozen=True, kw_only=True):
     warned: tuple[Mark, ...] = ()
     breached: Mark | None = None
     ended: Mark | None = None
+    extended: Mark | None = None
+
+
+class Complaint(_Part, frozen=True, kw_only=True):
+    """A complaint, by the contact that made it; one that was answered is kept."""
+
+    contact: str
+    complex: bool = False
+    answered: bool = False
 
 
 class Stage(StrEnum):
@@ -264,7 +277,8 @@ class Stage(StrEnum):
 class Claim(_Part, frozen=True, kw_only=True):
     """Everything decisions on one claim rest on. `findings` has the newest of each kind, `documents` the kind of each
     by its id; `open_tasks` are oldest first, `notices` the customer notices sent, `seen` the applied event ids,
-    `acknowledged` the newest version each department says it has seen. The journal keeps what is not here."""
+    `acknowledged` the newest version each department says it has seen. `round` counts from 1; a claim that is reopened
+    has the next. The journal keeps what is not here."""
 
     number: str
     version: int = 0
@@ -284,6 +298,8 @@ class Claim(_Part, frozen=True, kw_only=True):
     clocks: tuple[Clock, ...] = ()
     seen: tuple[str, ...] = ()
     acknowledged: dict[str, int] = {}
+    round: int = 1
+    complaints: tuple[Complaint, ...] = ()
 
     @property
     def fault(self) -> Fault:

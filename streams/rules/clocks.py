@@ -23,6 +23,8 @@ DUE: Final = "clocks.due"
 WARNING: Final = "clocks.warning"
 BREACH: Final = "clocks.breach"
 WARN_PER_CENT: Final = (50, 80)
+COMPLEX: Final = "complex"
+EXTENSION: Final = "extension"
 _CLAIMANTS_SIDE: Final = frozenset({"claimant", "reporting"})
 _NEVER: Final[tuple[str, ...]] = ()
 _ONCE: Final = ("",)
@@ -37,14 +39,25 @@ class Due(NamedTuple):
     reason: str
 
 
+def _covers(claim: Claim, notice: Notice, about: str) -> Collection[str]:
+    """The covers a claim is on: as settled, else those that may answer for what was damaged."""
+    if claim.settlement is not None:
+        return claim.settlement.covers
+    line = LINES[notice.line]
+    damaged = notice.damaged if claim.policy is None else line.covered(notice, claim.policy)
+    return [line.covers[it] for it in damaged if it in line.covers]
+
+
 class ClockRule(Struct, frozen=True):
     """When clocks of a kind run. `begun` names what they are about as soon as they have begun, `over` says whether the
-    one about something has ended, `paused` whether they stand still."""
+    one about something has ended, `paused` whether they stand still. `cases` are those the one about something may have
+    a length of its own for: the covers the claim is on, unless the kind has others."""
 
     kind: ClockKind
     begun: Callable[[Claim], tuple[str, ...]]
     over: Callable[[Claim, str], bool]
     paused: Callable[[Claim], bool] = lambda claim: False
+    cases: Callable[[Claim, Notice, str], Collection[str]] = _covers
 
 
 def _asked(claim: Claim) -> bool:
@@ -63,7 +76,7 @@ def _document_list_over(claim: Claim, about: str) -> bool:
 def _decision_begun(claim: Claim) -> tuple[str, ...]:
     """The claim is complete once its facts, its policy and its documents are there."""
     complete = claim.policy is not None and claim.outcome is None and not _asked(claim)
-    return _ONCE if complete else _NEVER
+    return (_ONCE if claim.round == 1 else (str(claim.round),)) if complete else _NEVER
 
 
 def _decision_over(claim: Claim, about: str) -> bool:
@@ -97,12 +110,25 @@ def _amount_check_over(claim: Claim, about: str) -> bool:
     return about not in _amount_check_begun(claim)
 
 
+def _complaint_begun(claim: Claim) -> tuple[str, ...]:
+    return tuple([it.contact for it in claim.complaints if not it.answered]) if claim.complaints else _NEVER
+
+
+def _complaint_over(claim: Claim, about: str) -> bool:
+    return about not in _complaint_begun(claim)
+
+
+def _complaint_cases(claim: Claim, notice: Notice, about: str) -> Collection[str]:
+    return (COMPLEX,) if any(it.contact == about and it.complex for it in claim.complaints) else ()
+
+
 RULES: Final = (
     ClockRule(ClockKind.DOCUMENT_LIST, _document_list_begun, _document_list_over),
     ClockRule(ClockKind.DECISION, _decision_begun, _decision_over, _asked),
     ClockRule(ClockKind.PAYMENT, _payment_begun, _payment_over),
     ClockRule(ClockKind.REJECTION_NOTICE, _rejection_notice_begun, _rejection_notice_over),
     ClockRule(ClockKind.AMOUNT_CHECK, _amount_check_begun, _amount_check_over),
+    ClockRule(ClockKind.COMPLAINT, _complaint_begun, _complaint_over, cases=_complaint_cases),
 )
 _RULE_OF: Final = {rule.kind: rule for rule in RULES}
 
@@ -130,6 +156,7 @@ def _nothing_changed(before: Claim, after: Claim) -> bool:
         and before.outcome is after.outcome
         and before.payments is after.payments
         and before.notices is after.notices
+        and before.complaints is after.complaints
         and (before.open_tasks is after.open_tasks or _awaited(before) == _awaited(after))
     )
 
@@ -152,6 +179,21 @@ def on_tick(claim: Claim, tick: ClockTick, cause: Cause, seen: Lookups) -> Decis
     if not told:
         return Decision(claim, "clocks.tick", "nothing that runs for the claim is due by then")
     return Decision(replace(claim, clocks=tuple(clocks)), rule, "; ".join(told))
+
+
+def extend(claim: Claim, notice: Notice, kind: ClockKind, about: str, cause: Cause) -> Clock | None:
+    """The running clock about something, with the days more that the product allows once; None if it cannot have them:
+    it ran out, ended, was extended before, or the product knows no extension."""
+    product = _product(notice)
+    more = _terms(product.terms_at(notice.loss_at_ms), kind, (EXTENSION,))
+    for clock in claim.clocks:
+        if (clock.kind, clock.about) == (kind, about) and more is not None and more.case == EXTENSION:
+            late = clock.breached is not None or cause.at_ms >= clock.due_at_ms
+            if late or clock.ended is not None or clock.extended is not None:
+                return None
+            extended = replace(clock, days=clock.days + more.days, extended=Mark(cause.at_ms, cause.ref))
+            return _timed(extended, product.calendar)
+    return None
 
 
 def next_at_ms(claim: Claim) -> int | None:
@@ -190,7 +232,7 @@ def due_day(clock: Clock, notice: Notice) -> date:
 def _started(claim: Claim, notice: Notice, kind: ClockKind, about: str, cause: Cause) -> Iterator[Clock]:
     """A new clock; none of a kind the product has no length for."""
     product, started = _product(notice), Mark(cause.at_ms, cause.ref)
-    terms = _terms(product.terms_at(notice.loss_at_ms), kind, claim, notice)
+    terms = _terms(product.terms_at(notice.loss_at_ms), kind, _RULE_OF[kind].cases(claim, notice, about))
     if terms is not None:
         due_at_ms = moment(cause.at_ms, terms.days, 100, (), product.calendar)
         next_at_ms = moment(cause.at_ms, terms.days, WARN_PER_CENT[0], (), product.calendar)
@@ -205,14 +247,14 @@ def _started(claim: Claim, notice: Notice, kind: ClockKind, about: str, cause: C
         )
 
 
-def _terms(terms: Terms, kind: ClockKind, claim: Claim, notice: Notice) -> ClockTerms | None:
-    """The length of a clock of this kind: the one of the claim's case before the one of all."""
+def _terms(terms: Terms, kind: ClockKind, cases: Collection[str]) -> ClockTerms | None:
+    """The length of a clock of this kind: the one of its case before the one of all."""
     found = None
     for row in terms.clocks:
         if row.kind is kind:
             if not row.case:
                 found = row
-            elif row.case in _cases(claim, notice):
+            elif row.case in cases:
                 return row
     return found
 
@@ -274,15 +316,6 @@ def _in_words(clock: Clock, notice: Notice) -> str:
     if per_cent == 100:
         return f"the {name} ran out with {due}: {length} ({source})"
     return f"{per_cent} % of the {name} have passed: due by the end of {due}, {length} ({source})"
-
-
-def _cases(claim: Claim, notice: Notice) -> Collection[str]:
-    """The covers a claim is on: as settled, else those that may answer for what was damaged."""
-    if claim.settlement is not None:
-        return claim.settlement.covers
-    line = LINES[notice.line]
-    damaged = notice.damaged if claim.policy is None else line.covered(notice, claim.policy)
-    return [line.covers[it] for it in damaged if it in line.covers]
 
 
 def _product(notice: Notice) -> Product:

@@ -8,13 +8,13 @@ from msgspec.structs import replace
 from schemas.money import format_minor
 from schemas.records import FindingKind, NoticeKind
 from streams.rules import amounts, authority, notices, risk
-from streams.rules.claim import Claim, SettlementVersion, Task, TaskKind
+from streams.rules.claim import Claim, PaymentState, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.line import Registered, Wanted
 from streams.rules.lines import LINES, settle_in_line
 from streams.rules.payments import payee_digest
 from streams.rules.requests import requests
-from streams.rules.settlement import CoverAmount, Settlement, round_half_away
+from streams.rules.settlement import Case, CoverAmount, Settlement, round_half_away
 
 
 def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[Output, ...] = ()) -> Decision:
@@ -35,7 +35,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
             claim, asked = _ask_for_documents(claim, cause, reason)
             outputs = (*outputs, *asked)
         return Decision(claim, rule, reason, outputs)
-    settled = settle_in_line(line, line.case(registered))
+    settled = settle_in_line(line, _less_paid(line.case(registered), claim))
     claim, words = _settle(claim, settled, policy.currency, payee_digest(notice.payee), cause)
     settlement = claim.settlement
     if settlement is None:
@@ -47,7 +47,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     amount = sum(settlement.covers.values())
     found = risk.signals(claim, notice, policy, terms, amount)
     score, told = risk.score(found), f"{reason}; settlement {settlement.version}: {words}; {_risk_in_words(found)}"
-    looked = any(found.kind is not FindingKind.DISABILITY for found in claim.findings)
+    looked = claim.round > 1 or any(found.kind is not FindingKind.DISABILITY for found in claim.findings)
     if not looked and authority.may_be_automatic(amount, score, terms.authority):
         limit = format_minor(terms.authority.automatic_minor, settlement.currency)
         told = f"{told}; approved without a person: nobody had to look, at most {limit}"
@@ -98,13 +98,19 @@ def _open_tasks(wanted: Sequence[Wanted], before: tuple[Task, ...], cause: Cause
     return tuple([_kept(task, before) for task in made])
 
 
+def _less_paid(case: Case, claim: Claim) -> Case:
+    """The case, with what was instructed for the claim before as advances on it."""
+    paid_minor = sum(payment.amount_minor for payment in claim.payments if payment.state is not PaymentState.REJECTED)
+    return replace(case, advances=case.advances + paid_minor) if paid_minor else case
+
+
 def _settle(claim: Claim, settled: Settlement, currency: str, payee: str, cause: Cause) -> tuple[Claim, str]:
     """The claim with its settlement, and how it came about. Another amount or payee is a new version without
     approvals; the same keeps the version."""
     words = ", ".join(_cover_in_words(cover, currency) for cover in settled.covers)
     covers = {str(cover.cover): cover.amount_minor for cover in settled.covers}
     before = claim.settlement
-    if before is not None and (before.covers, before.payee) == (covers, payee):
+    if before is not None and (before.covers, before.payee, before.round) == (covers, payee, claim.round):
         return claim, f"unchanged, {words}"
     settlement = SettlementVersion(
         version=1 if before is None else before.version + 1,
@@ -113,6 +119,7 @@ def _settle(claim: Claim, settled: Settlement, currency: str, payee: str, cause:
         currency=currency,
         payee=payee,
         cause=cause.ref,
+        round=claim.round,
     )
     return replace(claim, settlement=settlement, approvals=(), open_tasks=()), words
 

@@ -25,11 +25,11 @@ def stage_of(claim: Claim) -> Stage:
 
 
 def _after_outcome(claim: Claim, outcome: Outcome) -> Stage:
-    """A rejection needs no agreement and nothing more happens, so it closes; an approval follows its payments."""
+    """After a rejection or a withdrawal nothing more happens, so they close; an approval follows its payments."""
     match outcome:
         case Outcome.NOT_ACCEPTED:
             return Stage.NOT_ACCEPTED
-        case Outcome.REJECTED:
+        case Outcome.REJECTED | Outcome.WITHDRAWN:
             return Stage.CLOSED
         case Outcome.APPROVED if not claim.payments:
             return Stage.DECIDED

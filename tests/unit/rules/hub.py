@@ -98,7 +98,9 @@ class Hub:
         return None
 
     def _may_pass(self, record: Record) -> bool:
-        return not self.waiting or isinstance(record, Wake) or TOPIC_OF[type(record)] in self.waiting[0][1].until
+        topic = TOPIC_OF[type(record)]
+        passes = FLOWS[topic].passes or isinstance(record, Wake)
+        return not self.waiting or passes or topic in self.waiting[0][1].until
 
     def _release(self) -> None:
         position = 0

@@ -27,6 +27,8 @@ _AGREE = {
     "repair.invoice.v1",
     "operations.command.v1",
     "hospital.bill.v1",
+    "adjuster.decision.v1",
+    "reporting.contact.v1",
 }
 FREE = sorted(set(TOPICS) - _AGREE)
 
