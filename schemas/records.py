@@ -262,14 +262,17 @@ class RepairOrder(Record, frozen=True, kw_only=True):
 
 
 class HospitalRequestKind(StrEnum):
-    """What a hospital is asked for."""
+    """What a hospital is asked for; a guarantee asks for a bill and promises to pay it, an advice tells of that."""
 
     BILL = "bill"
     DISABILITY = "disability"
+    GUARANTEE = "guarantee"
+    SETTLEMENT_ADVICE = "settlement-advice"
 
 
 class HospitalRequest(Record, frozen=True, kw_only=True):
-    """A hospital is asked for a bill or a certificate; `facts` say of whom, and of which stay."""
+    """A hospital is asked for a bill or a certificate; `facts` say of whom, and of which stay. `amount_minor` is what
+    is guaranteed at most, or was paid to it."""
 
     claim: Identifier
     request_id: Identifier
@@ -279,6 +282,8 @@ class HospitalRequest(Record, frozen=True, kw_only=True):
     cause: Text
     rule: Identifier
     reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+    amount_minor: AmountMinor | None = None
+    currency: Currency | None = None
 
 
 class Estimate(Record, frozen=True, kw_only=True):

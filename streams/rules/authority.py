@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from schemas.money import format_minor
 from schemas.records import AdjusterDecision, DecisionAction, NoticeKind, Role
 from streams.outcomes import Dead, Park
-from streams.rules import notices, payments
+from streams.rules import direct, notices, payments
 from streams.rules.admission import BEFORE_APPROVAL, DECISION, undecided
 from streams.rules.claim import Approval, Claim, Notice, Outcome, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
@@ -57,7 +57,9 @@ def approve(
         return Decision(claim, rule, reason, told)
     text = f"Claim {claim.number}: approved (核赔结论). {amount} will be paid to the account you named."
     claim, told = _tell_decision(claim, settlement, text, cause, reason)
-    payment, instruction = payments.instruct(claim.number, settlement, notice, people, cause, reason)
+    payment, instruction = payments.instruct(
+        claim.number, settlement, notice, direct.payee(claim, notice), people, cause, reason
+    )
     claim = replace(claim, payments=(*claim.payments, payment))
     return Decision(claim, rule, reason, (instruction, *told), (payment,))
 

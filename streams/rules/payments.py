@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from schemas.money import format_minor
 from schemas.records import BankAccount, NoticeKind, PaymentInstruction, PaymentStatus, PaymentStatusCode
 from streams.outcomes import Dead, Park
-from streams.rules import notices
+from streams.rules import direct, notices
 from streams.rules.admission import BEFORE_APPROVAL, DECISION, WAKE, registered
 from streams.rules.claim import Claim, Notice, Payment, PaymentState, SettlementVersion
 from streams.rules.decision import Cause, Decision, Lookups, Output
@@ -47,7 +47,13 @@ def instruction_id(claim: str, settlement_version: int, payee: str, attempt: int
 
 
 def instruct(
-    claim: str, settlement: SettlementVersion, notice: Notice, people: tuple[str, str], cause: Cause, reason: str
+    claim: str,
+    settlement: SettlementVersion,
+    notice: Notice,
+    payee: BankAccount,
+    people: tuple[str, str],
+    cause: Cause,
+    reason: str,
 ) -> tuple[Payment, Output]:
     """The first attempt to pay a settlement above zero, and the instruction to finance.
 
@@ -71,7 +77,7 @@ def instruct(
         claim=claim,
         settlement_version=settlement.version,
         attempt=payment.attempt,
-        payee=notice.payee,
+        payee=payee,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
         purpose=LINES[notice.line].product.purpose,
@@ -89,6 +95,7 @@ def on_payment_status(claim: Claim, status: PaymentStatus, cause: Cause, seen: L
     Raises Park before the claim has an instruction, Dead for an instruction it never gave, for another amount or
     currency, and for a status that contradicts a final one.
     """
+    notice, _ = registered(claim, "the payment status")
     payment = _instructed(claim, status)
     if (status.amount_minor, status.currency) != (payment.amount_minor, payment.currency):
         raise Dead(
@@ -108,12 +115,12 @@ def on_payment_status(claim: Claim, status: PaymentStatus, cause: Cause, seen: L
     outputs: tuple[Output, ...] = ()
     if state is PaymentState.SETTLED:
         text = f"Claim {claim.number}: {amount} has been paid to the account you named (赔款已支付)."
-        claim, outputs = notices.tell(claim, NoticeKind.PAID, str(payment.settlement_version), text, cause, reason)
+        claim, told = notices.tell(claim, NoticeKind.PAID, str(payment.settlement_version), text, cause, reason)
+        outputs = (*told, *direct.advice(claim, notice, moved, cause, reason))
     return Decision(claim, f"payments.{state}", reason, outputs, (moved,))
 
 
 def _instructed(claim: Claim, status: PaymentStatus) -> Payment:
-    registered(claim, "the payment status")
     for payment in claim.payments:
         if payment.id == status.instruction_id:
             return payment

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct, toml
 
-from schemas.records import BillKind, Fault
+from schemas.records import BankAccount, BillKind, Fault
 from streams.rules.claim import ClockKind
 from streams.rules.deadlines import Calendar
 
@@ -92,6 +92,13 @@ class RequiredDocument(_Data, frozen=True, kw_only=True):
     above_minor: int = 0
 
 
+class Contracted(_Data, frozen=True, kw_only=True):
+    """A hospital under contract: up to which amount its bills are guaranteed, and the account it is paid to."""
+
+    guarantee_minor: int
+    account: BankAccount
+
+
 class Terms(_Data, frozen=True, kw_only=True):
     """The rules of a product from a date on. `above_minor` are amounts above which more is asked, by what is asked;
     which of them a line has, its rules say. `catalogue` has how the codes of eligible bill items begin."""
@@ -105,6 +112,7 @@ class Terms(_Data, frozen=True, kw_only=True):
     risk: RiskWeights
     liability_share: Mapping[Fault, int] = {}
     clocks: tuple[ClockTerms, ...] = ()
+    contracted: Mapping[str, Contracted] = {}
 
 
 class FactKind(StrEnum):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from schemas.money import format_minor
 from schemas.records import FindingKind, NoticeKind
-from streams.rules import amounts, authority, notices, risk
+from streams.rules import amounts, authority, direct, notices, risk
 from streams.rules.claim import Claim, PaymentState, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.line import Registered, Wanted
@@ -36,7 +36,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
             outputs = (*outputs, *asked)
         return Decision(claim, rule, reason, outputs)
     settled = settle_in_line(line, _less_paid(line.case(registered), claim))
-    claim, words = _settle(claim, settled, policy.currency, payee_digest(notice.payee), cause)
+    claim, words = _settle(claim, settled, policy.currency, payee_digest(direct.payee(claim, notice)), cause)
     settlement = claim.settlement
     if settlement is None:
         raise ValueError(f"claim {claim.number} has nothing to settle")

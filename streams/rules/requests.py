@@ -16,6 +16,7 @@ from schemas.records import (
     Record,
     RepairOrder,
 )
+from streams.rules import direct
 from streams.rules.claim import Claim, Notice, Task, TaskKind
 from streams.rules.decision import Cause, Output
 
@@ -93,10 +94,16 @@ def _order(kind: OrderKind) -> Callable[[Asked], Record]:
 
 def _hospital(kind: HospitalRequestKind) -> Callable[[Asked], Record]:
     def request(asked: Asked) -> Record:
+        policy = asked.claim.policy
+        guaranteed = None
+        if kind is HospitalRequestKind.BILL and policy is not None:
+            guaranteed = direct.guaranteed_minor(asked.notice, policy)
         return HospitalRequest(
             claim=asked.claim.number,
             request_id=asked.id,
-            kind=kind,
+            kind=kind if guaranteed is None else HospitalRequestKind.GUARANTEE,
+            amount_minor=guaranteed,
+            currency=None if guaranteed is None else asked.notice.currency,
             facts=asked.notice.facts,
             at_ms=asked.cause.at_ms,
             cause=asked.cause.ref,
