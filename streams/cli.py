@@ -42,12 +42,16 @@ positions = _noun("positions", "Where the hub stands in each log.")
 topics = _noun("topics", "The topics of the registry.")
 schemas = _noun("schemas", "The schemas in the schema registry.")
 sync = _noun("sync", "Which department has seen which version of each claim.")
+work = _noun("work", "What waits for a person, and acting on it.")
 config = _noun("config", "The settings.")
 stack = _noun("stack", "Real Kafka, PostgreSQL and schema registry on this machine.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would be done; do nothing.")]
 ClaimNumber = Annotated[str, typer.Argument(metavar="CLAIM", help="Claim number.")]
+Person = Annotated[str, typer.Option("--by", help="Who says so: their name in the hub, such as handler-07.")]
+PersonRole = Annotated[str, typer.Option("--role", help="The part they play: as `work ls` says who is asked.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; it is kept with the decision.")]
 OneClaim = Annotated[str | None, typer.Option("--claim", help="Only of this claim or policy number.")]
 
 
@@ -362,6 +366,16 @@ def sync_show(number: ClaimNumber, as_json: Json = False) -> None:
     _print(found, board.show_claim, as_json)
 
 
+@work.command("ls")
+def work_ls(
+    role: Annotated[str | None, typer.Option(help="Only what this role is asked.")] = None, as_json: Json = False
+) -> None:
+    """List what waits for a person's decision or answer, the first due first."""
+    from streams.commands import work as queue
+
+    _print_from_ledger(lambda ledger: queue.read_queue(ledger, role), queue.show_queue, as_json)
+
+
 @dead_letters.command("ls")
 def dead_letters_ls(as_json: Json = False) -> None:
     """List the dead letters, oldest first."""
@@ -439,6 +453,64 @@ def resync(
     _deliver(settings, [command], dry_run=dry_run, as_json=as_json)
 
 
+OneSettlement = Annotated[
+    int | None, typer.Option("--settlement", min=1, help="The settlement version that is meant; by default the newest.")
+]
+
+
+@work.command("approve")
+def work_approve(
+    number: ClaimNumber,
+    person: Person,
+    role: PersonRole,
+    reason: Why,
+    settlement: OneSettlement = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Approve the settlement of a claim; exit 1, with nothing sent, when the hub would refuse it."""
+    _decide(number, "approve", person, role, reason, settlement, dry_run=dry_run, as_json=as_json)
+
+
+@work.command("reject")
+def work_reject(
+    number: ClaimNumber,
+    person: Person,
+    role: PersonRole,
+    reason: Why,
+    settlement: OneSettlement = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Reject a claim whose settlement is up for approval; exit 1, with nothing sent, when the hub would refuse it."""
+    _decide(number, "reject", person, role, reason, settlement, dry_run=dry_run, as_json=as_json)
+
+
+@work.command("answer")
+def work_answer(
+    number: ClaimNumber,
+    person: Person,
+    role: PersonRole,
+    reason: Why,
+    fields: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="The answer itself.")] = None,
+    task: Annotated[str | None, typer.Option(help="Which question, when the claim waits for several.")] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Answer what a claim has asked, as in --set agreed=true; exit 1, with nothing sent, when nothing was asked."""
+    from streams.commands import ledger
+    from streams.commands import work as queue
+    from streams.commands.send import open_codec
+    from streams.settings import load_settings
+
+    settings = load_settings()
+    with ledger.open_connection(settings) as connection:
+        said = queue.answer(
+            open_codec(settings), connection, number, task, fields or [], person=person, role=role, reason=reason
+        )
+    _deliver(settings, [said], dry_run=dry_run, as_json=as_json)
+
+
 @dead_letters.command("redrive")
 def dead_letters_redrive(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="topic/generation/partition/offset")],
@@ -508,6 +580,29 @@ def _print_from_ledger(
     with ledger.open_connection(load_settings()) as connection:
         found = read(connection)
     _print(found, for_people, as_json)
+
+
+def _decide(
+    number: str, action: str, person: str, role: str, reason: str, version: int | None, *, dry_run: bool, as_json: bool
+) -> None:
+    from streams.commands import ledger
+    from streams.commands import work as queue
+    from streams.commands.send import open_codec
+    from streams.settings import load_settings
+
+    settings = load_settings()
+    with ledger.open_connection(settings) as connection:
+        said = queue.decide(
+            open_codec(settings),
+            connection,
+            number,
+            action,
+            person=person,
+            role=role,
+            reason=reason,
+            settlement_version=version,
+        )
+    _deliver(settings, [said], dry_run=dry_run, as_json=as_json)
 
 
 def _deliver(settings: "Settings", records: "Sequence[Outgoing]", *, dry_run: bool, as_json: bool) -> None:

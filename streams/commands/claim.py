@@ -33,6 +33,14 @@ class ClaimView(Struct, frozen=True):
     parked: int
 
 
+def read_state(connection: Connection, number: str) -> Claim:
+    """All that decisions on a claim rest on. Raises Failed when there is no such claim."""
+    state = connection.execute(select(claims.c.state).where(claims.c.claim == number)).scalar_one_or_none()
+    if state is None:
+        raise Failed(f"there is no claim {number} in the ledger")
+    return msgspec.convert(state, Claim)
+
+
 def read_claim(connection: Connection, number: str) -> ClaimView:
     """A claim as the ledger has it. Raises Failed when there is none."""
     waiting = connection.execute(select(func.count()).where(parked.c.subject == number)).scalar_one()

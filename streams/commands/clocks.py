@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from sinks.ledger.streaming import stream
 from sinks.ledger.tables import claims
 from streams.commands import show
-from streams.commands.failures import Failed
+from streams.commands.claim import read_state
 from streams.commands.why import record_at
 from streams.rules.claim import Claim, Clock, Mark
 from streams.rules.clocks import WARN_PER_CENT, due_day, source_of
@@ -79,10 +79,7 @@ def show_open_clocks(clocks: list[OpenClock]) -> None:
 
 def explain_clocks(connection: Connection, number: str) -> list[ExplainedClock]:
     """Every clock of a claim, oldest first. Raises Failed when there is no such claim."""
-    state = connection.execute(select(claims.c.state).where(claims.c.claim == number)).scalar_one_or_none()
-    if state is None:
-        raise Failed(f"there is no claim {number} in the ledger")
-    claim = msgspec.convert(state, Claim)
+    claim = read_state(connection, number)
     return [_explained(connection, claim, clock) for clock in claim.clocks]
 
 

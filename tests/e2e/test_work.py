@@ -1,0 +1,157 @@
+"""`claimhub work`: a person's queue, and acting on it. What is sent is what the hub takes."""
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Message
+
+from streams.commands.work import DECISION
+from streams.received import Headers
+from tests import claims as make
+from tests.e2e.conftest import Broker, Claimhub, Ran
+from tests.e2e.filled_ledger import FilledLedger
+from tests.e2e.test_cli import PERSONAL, UNKNOWN_CLAIM
+
+LARGE, SMALL, ASKED = "CLM-2026-000008", make.CLAIM, "CLM-2026-000009"
+ANSWER = "finance.amount-answer.v1"
+
+
+def fill(ledger: FilledLedger) -> FilledLedger:
+    """A claim that a handler decides, one that two must, one that finance is asked about, and one without a task."""
+    cover = type(make.OWN_DAMAGE)(cover="own-damage", sum_insured_minor=2_000_000_00)
+    ledger.take(make.policy(covers=(cover,)))
+    for number, (claim, amount) in enumerate(((SMALL, 40_000_00), (LARGE, 60_000_00), (ASKED, 250_000_00))):
+        ledger.take(
+            make.notice(claim=claim, estimated_loss_minor=500_000_00),
+            make.finding(claim=claim),
+            make.estimate({"parts": amount}, claim=claim),
+            make.invoice({"parts": amount}, claim=claim, number=f"0000000{number}", sha256=f"{number:064x}"),
+        )
+    ledger.take(make.notice(claim="CLM-2026-000010", estimated_loss_minor=3_000_00))
+    return ledger
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def filled(
+    request: pytest.FixtureRequest, ledger: FilledLedger, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FilledLedger]:
+    """The claims, in each kind of ledger."""
+    if request.param == "sqlite":
+        yield fill(ledger)
+    else:
+        url = request.getfixturevalue("postgres_url")
+        monkeypatch.setenv("CLAIMHUB_LEDGER", url)
+        other = FilledLedger(url)
+        yield fill(other)
+        other.close()
+
+
+@pytest.fixture
+def queue(ledger: FilledLedger) -> FilledLedger:
+    """The claims, in SQLite."""
+    return fill(ledger)
+
+
+def act(claimhub: Claimhub, verb: str, claim: str, by: str, role: str, *more: str) -> Ran:
+    return claimhub("work", verb, claim, "--by", by, "--role", role, "--reason", "定损与发票相符", *more)
+
+
+def take(ledger: FilledLedger, message: Message) -> None:
+    """Let the hub take what a command sent."""
+    topic, key, value = message.topic(), message.key(), message.value()
+    headers: Headers = message.headers() or []  # type: ignore[assignment]
+    assert topic and isinstance(key, bytes) and isinstance(value, bytes)
+    ledger.take_bytes(topic, key.decode(), value, headers)
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_queue_has_what_people_decide_and_answer_and_nothing_else(claimhub: Claimhub) -> None:
+    """With amount, next deadline, and what led to it; an amount check has a deadline of its own.
+    A survey or an estimate is not decided here."""
+    found = claimhub("work", "ls", "--json").json
+    shown = claimhub("work", "ls")
+
+    assert [(it["claim"], it["task"], it["role"], it["amount_minor"], it["due"][:10]) for it in found] == [
+        (ASKED, "amount-check", "finance", 250_000_00, "2026-04-02"),
+        (SMALL, "approval", "handler", 40_000_00, "2026-05-01"),
+        (LARGE, "approval", "handler", 60_000_00, "2026-05-01"),
+    ]
+    assert all(
+        it["cause"].startswith("repair.invoice.v1/") and "settlement 1: own-damage" in it["reason"] for it in found
+    )
+    assert all(it["age_s"] > 0 for it in found)
+    assert "40 000.00 CNY" in shown.out
+    assert not [word for word in PERSONAL if word in shown.out + shown.err]
+    assert [it["claim"] for it in claimhub("work", "ls", "--role", "finance", "--json").json] == [ASKED]
+    assert claimhub("work", "ls", "--role", "manager").out == ""
+
+
+def test_two_people_approve_and_the_claim_is_paid(claimhub: Claimhub, kafka: Broker, queue: FilledLedger) -> None:
+    """After the first the queue names the next role; the same person is refused before anything is sent."""
+    assert act(claimhub, "approve", LARGE, "handler-07", "handler").code == 0
+    (first,) = kafka.came(DECISION)
+    take(queue, first)
+    waiting = [it["role"] for it in claimhub("work", "ls", "--json").json if it["claim"] == LARGE]
+    same = act(claimhub, "approve", LARGE, "handler-07", "approver")
+    assert act(claimhub, "approve", LARGE, "approver-02", "approver").code == 0
+    _, second = kafka.came(DECISION)
+    take(queue, second)
+    shown = claimhub("claim", "show", LARGE, "--json").json
+
+    assert waiting == ["approver"]
+    assert same.code == 1 and "person: already decided settlement 1 as handler" in same.err
+    assert [(it["proposed_by"], it["approved_by"]) for it in shown["payments"]] == [("handler-07", "approver-02")]
+    assert first.key() == LARGE.encode() and ("by", b"handler-07") in (first.headers() or [])
+    assert claimhub("verify").code == 0
+
+
+def test_a_rejection_ends_the_claim(claimhub: Claimhub, kafka: Broker, queue: FilledLedger) -> None:
+    """The command says before what it means."""
+    ran = act(claimhub, "reject", SMALL, "handler-07", "handler")
+    (sent,) = kafka.came(DECISION)
+    take(queue, sent)
+
+    assert "the handler rejected settlement 1 of 40 000.00 CNY [authority.rejected]" in ran.err
+    assert claimhub("claim", "show", SMALL, "--json").json["outcome"] == "rejected"
+
+
+def test_finance_answers_and_people_go_on(claimhub: Claimhub, kafka: Broker, queue: FilledLedger) -> None:
+    """The query's id is found in what was sent to finance; a field the answer needs is named when it is missing."""
+    without = act(claimhub, "answer", ASKED, "finance-03", "finance")
+    other = act(claimhub, "answer", ASKED, "handler-07", "handler", "--set", "agreed=true")
+    assert act(claimhub, "answer", ASKED, "finance-03", "finance", "--set", "agreed=true", "--dry-run").code == 0
+    assert kafka.came(ANSWER) == []
+    assert act(claimhub, "answer", ASKED, "finance-03", "finance", "--set", "agreed=true").code == 0
+    (sent,) = kafka.came(ANSWER)
+    take(queue, sent)
+
+    assert without.code == 2 and "agreed" in without.err
+    assert other.code == 1 and "is asked of finance, not of handler" in other.err
+    assert [it["role"] for it in claimhub("work", "ls", "--json").json if it["claim"] == ASKED] == ["handler"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "claim", "role", "more", "code", "says"),
+    [
+        ("approve", UNKNOWN_CLAIM, "handler", [], 1, "there is no claim"),
+        ("approve", ASKED, "handler", [], 1, "waits for no approval; it waits for amount-check of finance"),
+        ("approve", "CLM-2026-000010", "handler", [], 1, "waits for no approval; it waits for estimate"),
+        ("approve", SMALL, "manager", [], 1, "is decided by handler, not by the manager"),
+        ("approve", SMALL, "SECRET", [], 2, "role"),
+        ("approve", SMALL, "handler", ["--settlement", "2"], 1, "the decision waits for settlement 2"),
+        ("answer", SMALL, "finance", [], 1, "waits for no amount-check"),
+        ("answer", ASKED, "finance", ["--task", "approval"], 2, "no task is called approval"),
+        ("answer", ASKED, "finance", ["--set", "agreed"], 2, "--set number 1 is not NAME=VALUE"),
+        ("answer", ASKED, "finance", ["--set", "agreed=SECRET"], 2, "agreed"),
+    ],
+)
+@pytest.mark.usefixtures("queue")
+def test_what_the_hub_would_refuse_is_not_sent(
+    claimhub: Claimhub, kafka: Broker, verb: str, claim: str, role: str, more: list[str], code: int, says: str
+) -> None:
+    """With the reason the hub itself would give, and never a wrong value."""
+    ran = act(claimhub, verb, claim, "handler-07", role, *more)
+
+    assert (ran.code, ran.out) == (code, "")
+    assert says in ran.err and "SECRET" not in ran.err
+    assert kafka.came(DECISION) == [] and kafka.came(ANSWER) == []
