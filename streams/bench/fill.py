@@ -81,6 +81,8 @@ def _multiply(url: str, names: list[str]) -> None:
             columns = [column.name for column in metadata.tables[name].columns]
             claim = "claim" if "claim" in columns else "subject"
             copied = ", ".join(_COPIED[name].get(column, f'"{column}"') for column in columns)
+            # By name: a migration adds its columns at the end.
+            into = ", ".join(f'"{column}"' for column in columns)
             # Autovacuum would come in the middle of a measurement.
             connection.execute(f"ALTER TABLE {name} SET (autovacuum_enabled = off)")
             connection.execute(
@@ -92,7 +94,7 @@ def _multiply(url: str, names: list[str]) -> None:
             definition = _dropped_index(connection, name)
             for copy in range(1, COPIES):
                 connection.execute(
-                    f"INSERT INTO {name} SELECT {copied} FROM sample_{name}, (SELECT %s::int AS copy) x",  # noqa: S608 - own names
+                    f"INSERT INTO {name} ({into}) SELECT {copied} FROM sample_{name}, (SELECT %s::int AS copy) x",  # noqa: S608 - own names
                     (copy,),
                 )
                 if not copy % _SAY_EVERY:
