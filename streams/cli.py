@@ -296,6 +296,28 @@ def claim_why(
     _print_from_ledger(lambda ledger: why.read_explanations(ledger, number, output), why.show_explanations, as_json)
 
 
+@app.command()
+def reports(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which report; ls lists them.")],
+    since: Annotated[str | None, typer.Option("--from", metavar="DATE", help="Only from this day on.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Only up to this day.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Count and compare: first bring the figures up to date with what was sent, then report."""
+    from streams.commands import reports as figures
+    from streams.commands import show
+    from streams.settings import load_settings
+
+    found = figures.read_report(load_settings(), name, since, until)
+    if as_csv:
+        figures.write_csv(found)
+    elif as_json:
+        show.as_json(figures.as_objects(found))
+    else:
+        figures.show_report(found)
+
+
 @payments.command("ls")
 def payments_ls(claim: OneClaim = None, as_json: Json = False) -> None:
     """List payment attempts, oldest first."""

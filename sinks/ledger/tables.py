@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -28,7 +29,7 @@ metadata: Final = MetaData(
     }
 )
 
-VERSION: Final = "0005"
+VERSION: Final = "0006"
 """The newest migration: what these tables are."""
 
 # Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
@@ -237,6 +238,85 @@ dead_letters: Final = Table(
     Column("headers", LargeBinary, nullable=False),
     Column("value", LargeBinary),
     Column("redriven_at_ms", BigInteger),
+)
+
+# What reports count. `claimhub reports` writes these tables and nothing else does: from the outbox, up to the mark of
+# each lane. See `streams/reports/claim_figures.py` for what the columns say.
+report_marks: Final = Table(
+    "report_marks",
+    metadata,
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+)
+
+report_claims: Final = Table(
+    "report_claims",
+    metadata,
+    Column("claim", Word, primary_key=True),
+    Column("lane", Integer, nullable=False),
+    Column("stage", Word, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("line", Word, nullable=False),
+    Column("cause", Word, nullable=False),
+    Column("region", Word, nullable=False),
+    Column("currency", Word, nullable=False),
+    Column("loss_month", Integer, nullable=False),
+    Column("outcome", Word, nullable=False),
+    Column("reported_day", Integer),
+    Column("registered_day", Integer),
+    Column("not_accepted_day", Integer),
+    Column("decided_day", Integer),
+    Column("paid_day", Integer),
+    Column("closed_day", Integer),
+    Column("reopened_day", Integer),
+    Column("estimated_minor", BigInteger, nullable=False),
+    Column("payable_minor", BigInteger, nullable=False),
+    Column("paid_minor", BigInteger, nullable=False),
+    Column("touchless", Boolean, nullable=False),
+    Column("document_notices", Integer, nullable=False),
+    Column("clocks", Word, nullable=False),
+    Column("waits", Word, nullable=False),
+    Column("reported_s", BigInteger),
+    Column("registered_s", BigInteger),
+    Column("investigating_s", BigInteger),
+    Column("assessing_s", BigInteger),
+    Column("decided_s", BigInteger),
+    Column("agreed_s", BigInteger),
+    Column("paying_s", BigInteger),
+)
+
+report_providers: Final = Table(
+    "report_providers",
+    metadata,
+    Column("claim", Word, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Word, nullable=False),
+    Column("provider", Word, nullable=False),
+    Column("supplements", Integer, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Word, nullable=False),
+    Column("days", Integer),
+)
+
+report_movements: Final = Table(
+    "report_movements",
+    metadata,
+    Column("kind", Word, primary_key=True),
+    Column("line", Word, primary_key=True),
+    Column("currency", Word, primary_key=True),
+    Column("loss_month", Integer, primary_key=True, autoincrement=False),
+    Column("month", Integer, primary_key=True, autoincrement=False),
+    Column("amount_minor", BigInteger, nullable=False),
+)
+
+report_people: Final = Table(
+    "report_people",
+    metadata,
+    Column("person", Word, primary_key=True),
+    Column("role", Word, primary_key=True),
+    Column("action", Word, primary_key=True),
+    Column("month", Integer, primary_key=True, autoincrement=False),
+    Column("decisions", BigInteger, nullable=False),
 )
 
 

@@ -2,7 +2,11 @@
 
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
+
+from sqlalchemy import Engine, delete, select
 
 from connectors.registry import EmbeddedRegistry
 from monitoring.clock import SystemClock
@@ -12,8 +16,16 @@ from schemas.records import Estimate, Record
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction, Key
 from sinks.clients import KafkaClients
 from sinks.ledger.migrate import migrate
-from sinks.ledger.open import open_ledger
+from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import OutboxRow, TopicIdentity
+from sinks.ledger.tables import (
+    payments,
+    report_claims,
+    report_marks,
+    report_movements,
+    report_people,
+    report_providers,
+)
 from sinks.relay import Relay, RelayLane
 from streams.lanes import Batch, Lane, LaneProcessor
 from streams.received import Headers, Received, unpack_headers
@@ -27,6 +39,7 @@ class FilledLedger:
     """What the hub would have written had these records come; records it sends itself come back to it."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         migrate(url)
         self._ledger = open_ledger(url)
         inbound, outbound = ([TopicIdentity(topic, "id", 1) for topic in names] for names in (INBOUND, OUTBOUND))
@@ -86,6 +99,24 @@ class FilledLedger:
         relay.close(10.0)
         thread.join()
         assert not failures and self._ledger.published([0])[0].seq == self._lane.state.seq
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """An engine over the same database."""
+        engine = read_engine(self.url)
+        yield engine
+        engine.dispose()
+
+    def instructions(self, claim: str) -> list[str]:
+        """The ids of a claim's payment attempts."""
+        with self.engine() as engine, engine.begin() as connection:
+            return list(connection.scalars(select(payments.c.id).where(payments.c.claim == claim)))
+
+    def forget_reports(self) -> None:
+        """Take away what reports keep, so that the next one begins anew."""
+        with self.engine() as engine, engine.begin() as connection:
+            for table in (report_marks, report_claims, report_providers, report_movements, report_people):
+                connection.execute(delete(table))
 
     def close(self) -> None:
         """Let go of the file."""

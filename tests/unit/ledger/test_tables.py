@@ -56,4 +56,4 @@ def test_every_money_column_holds_large_integers() -> None:
     ]
 
     assert float not in kinds
-    assert [str(column.type) for column in amounts] == ["BIGINT"]
+    assert {str(column.type) for column in amounts} == {"BIGINT"}

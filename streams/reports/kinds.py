@@ -1,0 +1,392 @@
+"""The reports there are: what each counts, of which claims, in which columns."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import ceil
+from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+    union_all,
+)
+
+from sinks.ledger.tables import report_claims, report_movements, report_people, report_providers
+from streams.reports.claim_figures import TIMED
+from streams.rules.claim import Outcome, Stage
+
+Values = tuple[Any, ...]
+_HOUR_S: Final = 3600
+_FIRST, _LAST = 0, 99_999_999
+_LEAST_ALIKE: Final = 5
+"""Of fewer claims none is typical, and one could be recognised."""
+
+c = report_claims.c
+
+
+class Days(NamedTuple):
+    """The days a report is of, both included, as numbers like 20260331."""
+
+    first: int = _FIRST
+    last: int = _LAST
+
+    def hold(self, day: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether a milestone lies in them; one that was not reached does not."""
+        return day.is_not(None) & day.between(self.first, self.last)
+
+    def hold_month(self, month: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether a month like 202603 has one of them."""
+        return month.between(self.first // 100, self.last // 100)
+
+
+class ReportKind(Struct, frozen=True):
+    """A report: what it is about, its columns, and its rows. Columns ending in `_minor` are amounts in minor units of
+    the row's `currency`, in `_bp` shares in basis points."""
+
+    about: str
+    columns: tuple[str, ...]
+    rows: Callable[[Connection, Days], Iterable[Values]]
+
+
+def _counts(connection: Connection, days: Days) -> Iterable[Values]:
+    """Each milestone counts in the month in which it was reached."""
+    approved = case((c.outcome == Outcome.APPROVED, c.payable_minor), else_=0)
+    rejected = c.outcome == Outcome.REJECTED
+    decided = c.outcome.in_([Outcome.APPROVED, Outcome.REJECTED])
+    milestones: list[tuple[str, Column[Any], ColumnElement[Any], ColumnElement[bool]]] = [
+        ("reported", c.reported_day, c.estimated_minor, true()),
+        ("registered", c.registered_day, c.estimated_minor, true()),
+        ("not-accepted", c.not_accepted_day, c.estimated_minor, true()),
+        ("decided", c.decided_day, approved, decided),
+        ("rejected", c.decided_day, c.payable_minor, rejected),
+        ("paid", c.paid_day, c.paid_minor, true()),
+        ("closed", c.closed_day, c.paid_minor, true()),
+        ("reopened", c.reopened_day, c.paid_minor, true()),
+    ]
+    queries = [
+        select(
+            _month(day),
+            c.line,
+            c.cause,
+            c.region,
+            c.currency,
+            literal(what),
+            func.count(),
+            _sum(amount),
+        )
+        .where(days.hold(day), counted)
+        .group_by(_month(day), c.line, c.cause, c.region, c.currency)
+        for what, day, amount, counted in milestones
+    ]
+    return sorted(map(_whole, connection.execute(union_all(*queries))))
+
+
+def _cycle_times(connection: Connection, days: Days) -> Iterable[Values]:
+    """Of claims reported in these days, the stages they have left."""
+    return [(line, *figures) for (line,), figures in _times(connection, days, [c.line])]
+
+
+def _bottlenecks(connection: Connection, days: Days) -> Iterable[Values]:
+    """Where most of all time goes, the most first."""
+    found = list(_times(connection, days, [c.line, c.cause]))
+    return sorted(((*keys, *figures) for keys, figures in found), key=lambda row: -int(row[4]) * int(row[3]))
+
+
+def _times(
+    connection: Connection, days: Days, by: Sequence[Column[Any]]
+) -> Iterator[tuple[Values, tuple[str, int, int, int, int, int | None]]]:
+    """For each group and stage: claims, mean, median and 90th percentile in hours, and the share of all the group's
+    time. The percentiles are of whole hours."""
+    counted: dict[tuple[Values, str], list[tuple[int, int]]] = defaultdict(list)
+    seconds: dict[tuple[Values, str], int] = defaultdict(int)
+    whole: dict[Values, int] = defaultdict(int)
+    for timed in TIMED:
+        stage, column = str(timed), c[f"{timed}_s"]
+        hours = column // _literal(_HOUR_S)
+        query = select(*by, hours, func.count(), _sum(column)).where(column.is_not(None), days.hold(c.reported_day))
+        for *keys, hour, count, spent in connection.execute(query.group_by(*by, hours).order_by(hours)):
+            group = tuple(keys)
+            counted[group, stage].append((hour, count))
+            seconds[group, stage] += int(spent)
+            whole[group] += int(spent)
+    for (group, stage), histogram in sorted(counted.items(), key=lambda it: (it[0][0], TIMED.index(Stage(it[0][1])))):
+        claims, spent = sum(count for _, count in histogram), seconds[group, stage]
+        mean = round(spent / claims / _HOUR_S)
+        middle, most = percentile(histogram, 50), percentile(histogram, 90)
+        yield group, (stage, claims, mean, middle, most, _share_bp(spent, whole[group]))
+
+
+def percentile(histogram: Sequence[tuple[int, int]], per_cent: int) -> int:
+    """The smallest value that `per_cent` of all are not above (nearest rank); `histogram` has values, rising, and how
+    many have each."""
+    rank = ceil(sum(count for _, count in histogram) * per_cent / 100)
+    seen = 0
+    for value, count in histogram:
+        seen += count
+        if seen >= rank:
+            return value
+    raise ValueError("a percentile of nothing")
+
+
+def _touchless(connection: Connection, days: Days) -> Iterable[Values]:
+    month = _month(c.paid_day)
+    query = select(month, c.line, func.count(), _count_if(c.touchless)).where(days.hold(c.paid_day))
+    for *keys, paid, touchless in connection.execute(query.group_by(month, c.line).order_by(month, c.line)):
+        yield *keys, paid, touchless, _share_bp(touchless, paid)
+
+
+def _one_shot(connection: Connection, days: Days) -> Iterable[Values]:
+    month = _month(c.reported_day)
+    query = select(month, c.line, func.count(), _count_if(c.document_notices <= 1)).where(days.hold(c.reported_day))
+    for *keys, claims, once in connection.execute(query.group_by(month, c.line).order_by(month, c.line)):
+        yield *keys, claims, once, _share_bp(once, claims)
+
+
+def _deadlines(connection: Connection, days: Days) -> Iterable[Values]:
+    stands: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    query = select(c.line, c.clocks, func.count()).where(days.hold(c.reported_day)).group_by(c.line, c.clocks)
+    for line, clocks, count in connection.execute(query):
+        for clock in clocks.split():
+            kind, _, stood = clock.partition(":")
+            stands[line, kind][stood] += count
+    for (line, kind), of in sorted(stands.items()):
+        ended = of["kept"] + of["broken"]
+        yield line, kind, of["kept"], of["broken"], of["running"], _share_bp(of["kept"], ended)
+
+
+def _triangles(connection: Connection, days: Days) -> Iterable[Values]:
+    """What came to the losses of each month, so many months later; the days are those of the losses."""
+    m = report_movements.c
+    query = select(m.kind, m.line, m.currency, m.loss_month, m.month, m.amount_minor).where(
+        days.hold_month(m.loss_month)
+    )
+    cumulated: dict[Values, int] = defaultdict(int)
+    for *keys, loss_month, month, amount in connection.execute(query.order_by(*report_movements.primary_key)):
+        row = (*keys, loss_month)
+        cumulated[row] += amount
+        yield *row, _months(month) - _months(loss_month), amount, cumulated[row]
+
+
+def _leakage(connection: Connection, days: Days) -> Iterable[Values]:
+    month = _month(c.paid_day)
+    query = select(month, c.line, c.currency, func.count(), _sum(c.paid_minor), _sum(c.payable_minor)).where(
+        days.hold(c.paid_day)
+    )
+    keys = (month, c.line, c.currency)
+    for row in map(_whole, connection.execute(query.group_by(*keys).order_by(*keys))):
+        yield *row, row[-2] - row[-1]
+
+
+def _providers(connection: Connection, days: Days) -> Iterable[Values]:
+    p = report_providers.c
+    keys = (p.kind, p.provider, p.currency)
+    query = (
+        select(*keys, func.count(p.claim.distinct()), func.count(), _sum(p.amount_minor), _sum(p.supplements))
+        .add_columns(func.avg(cast(p.days, Float)))
+        .join_from(report_providers, report_claims, p.claim == c.claim)
+        .where(days.hold(c.reported_day))
+    )
+    for kind, name, currency, claims, papers, amount, extra, stay in connection.execute(
+        query.group_by(*keys).order_by(*keys)
+    ):
+        average, per_hundred = round(int(amount) / papers), round(int(extra) * 100 / papers)
+        yield (
+            kind,
+            name,
+            currency,
+            claims,
+            papers,
+            average,
+            per_hundred,
+            None if stay is None else round(float(stay), 1),
+        )
+
+
+def _handlers(connection: Connection, days: Days) -> Iterable[Values]:
+    p = report_people.c
+    query = select(p.month, p.person, p.role, p.action, p.decisions).where(days.hold_month(p.month))
+    return map(tuple, connection.execute(query.order_by(p.month, p.person, p.role, p.action)))
+
+
+def _open_work(connection: Connection, days: Days) -> Iterable[Values]:
+    """Of claims reported in these days."""
+    waiting: dict[tuple[str, str, str], int] = defaultdict(int)
+    query = select(c.line, c.waits, func.count()).where(c.waits != "", days.hold(c.reported_day))
+    for line, waits, count in connection.execute(query.group_by(c.line, c.waits)):
+        for task in waits.split():
+            kind, _, addressee = task.partition(":")
+            waiting[line, kind, addressee] += count
+    return [(*keys, count) for keys, count in sorted(waiting.items())]
+
+
+def _complaints(connection: Connection, days: Days) -> Iterable[Values]:
+    """In the month in which the claim was reported; each complaint has a clock of its own."""
+    month = _month(c.reported_day)
+    claims: dict[Values, int] = defaultdict(int)
+    complaints: dict[Values, int] = defaultdict(int)
+    query = select(month, c.line, c.clocks, func.count()).where(days.hold(c.reported_day))
+    for *keys, clocks, count in connection.execute(query.group_by(month, c.line, c.clocks)):
+        claims[tuple(keys)] += count
+        complaints[tuple(keys)] += count * sum(clock.startswith(_COMPLAINT) for clock in clocks.split())
+    for group, count in sorted(claims.items()):
+        yield *group, count, complaints[group], round(complaints[group] * 1000 / count, 2)
+
+
+def _typical_cases(connection: Connection, days: Days) -> Iterable[Values]:
+    """The claim in the middle of its line and cause by what was payable, without whose it is: amounts in two digits,
+    times in days, nothing that names anybody. A group of few has none."""
+    group = [c.line, c.cause, c.currency]
+    ranked = (
+        select(*c)
+        .add_columns(func.row_number().over(partition_by=group, order_by=[c.payable_minor, c.claim]).label("rank"))
+        .add_columns(func.count().over(partition_by=group).label("alike"))
+        .where(c.stage.in_([Stage.PAID, Stage.CLOSED]), days.hold(c.reported_day))
+        .subquery()
+    )
+    r = ranked.c
+    middle = select(ranked).where(r.alike >= _LEAST_ALIKE, r.rank == (r.alike + 1) // 2)
+    for row in connection.execute(middle.order_by(r.line, r.cause, r.currency)).mappings():
+        stages = {str(stage): _days(row[f"{stage}_s"]) for stage in TIMED if row[f"{stage}_s"] is not None}
+        amounts = [_two_digits(row[name]) for name in ("estimated_minor", "payable_minor", "paid_minor")]
+        words = ", ".join(f"{stage} {spent} d" for stage, spent in stages.items())
+        yield row["line"], row["cause"], row["currency"], row["alike"], row["outcome"], *amounts, words
+
+
+_COMPLAINT: Final = "complaint:"
+_TIMES: Final = ("stage", "claims", "mean_hours", "median_hours", "p90_hours", "share_of_time_bp")
+
+REPORTS: Final[Mapping[str, ReportKind]] = {
+    "counts": ReportKind(
+        "How many claims reached each milestone, and over how much, by month, line, cause and region.",
+        ("month", "line", "cause", "region", "currency", "what", "claims", "amount_minor"),
+        _counts,
+    ),
+    "cycle-times": ReportKind("How long claims stay in each stage.", ("line", *_TIMES), _cycle_times),
+    "bottlenecks": ReportKind(
+        "In which stage claims of each line and cause spend most time, the most first.",
+        ("line", "cause", *_TIMES),
+        _bottlenecks,
+    ),
+    "touchless": ReportKind(
+        "Paid claims that no person decided, by month of payment.",
+        ("month", "line", "paid", "touchless", "share_bp"),
+        _touchless,
+    ),
+    "one-shot": ReportKind(
+        "Claims with at most one notice for documents, by month of report.",
+        ("month", "line", "claims", "one_shot", "share_bp"),
+        _one_shot,
+    ),
+    "deadlines": ReportKind(
+        "How often each of the law's clocks was kept.",
+        ("line", "clock", "kept", "broken", "running", "share_kept_bp"),
+        _deadlines,
+    ),
+    "triangles": ReportKind(
+        "What was paid for the losses of each month, so many months later.",
+        (
+            "kind",
+            "line",
+            "currency",
+            "loss_month",
+            "development_month",
+            "amount_minor",
+            "cumulated_minor",
+        ),
+        _triangles,
+    ),
+    "leakage": ReportKind(
+        "What was paid beyond what was agreed in the end, by month of payment.",
+        ("month", "line", "currency", "claims", "paid_minor", "agreed_minor", "leakage_minor"),
+        _leakage,
+    ),
+    "providers": ReportKind(
+        "Repair shops and hospitals beside each other: average amount, supplements, days.",
+        (
+            "kind",
+            "provider",
+            "currency",
+            "claims",
+            "papers",
+            "average_minor",
+            "supplements_per_100",
+            "average_days",
+        ),
+        _providers,
+    ),
+    "handlers": ReportKind(
+        "Who decided how much, by month.", ("month", "person", "role", "action", "decisions"), _handlers
+    ),
+    "open-work": ReportKind("What claims wait for, and of whom.", ("line", "task", "of", "claims"), _open_work),
+    "complaints": ReportKind(
+        "Complaints per 1 000 claims, by month of report.",
+        ("month", "line", "claims", "complaints", "per_1000"),
+        _complaints,
+    ),
+    "typical-cases": ReportKind(
+        "A typical claim of each line and cause, for training: rounded, and without whose it is.",
+        (
+            "line",
+            "cause",
+            "currency",
+            "alike",
+            "outcome",
+            "estimated_minor",
+            "payable_minor",
+            "paid_minor",
+            "stages",
+        ),
+        _typical_cases,
+    ),
+}
+"""Every report by its name."""
+
+
+def _month(day: Column[Any]) -> ColumnElement[int]:
+    return day // _literal(100)
+
+
+def _literal(number: int) -> ColumnElement[int]:
+    """A number that stands in the statement itself: PostgreSQL takes two parameters for two expressions to group by."""
+    return literal_column(str(number), Integer)
+
+
+def _sum(amount: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(amount), 0)
+
+
+def _count_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(cast(condition, Integer))
+
+
+def _whole(row: Sequence[Any]) -> Values:
+    """A row whose sums are int again: PostgreSQL adds 64-bit numbers up to a numeric."""
+    return tuple(value if value is None or isinstance(value, str) else int(value) for value in row)
+
+
+def _share_bp(part: int, whole: int) -> int | None:
+    return round(part * 10_000 / whole) if whole else None
+
+
+def _months(month: int) -> int:
+    return month // 100 * 12 + month % 100
+
+
+def _days(seconds: int) -> int:
+    return round(seconds / (24 * _HOUR_S))
+
+
+def _two_digits(amount: int) -> int:
+    """An amount rounded to its two leading digits."""
+    return round(amount, 2 - len(str(abs(amount))))

@@ -1,0 +1,196 @@
+"""Brings the figures up to date from the outbox: page by page, each page one short transaction with its mark.
+
+A lane's outbox is written in the order of `seq`, one transaction at a time, so what is read up to a mark is complete.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+from msgspec.structs import asdict
+from sqlalchemy import Connection, Engine, Row, Table, Text, cast, delete, func, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from schemas.codec import Codec
+from schemas.records import AdjusterDecision, ClaimStatus
+from sinks.ledger.tables import (
+    claims,
+    journal,
+    lanes,
+    outbox,
+    report_claims,
+    report_marks,
+    report_movements,
+    report_people,
+    report_providers,
+)
+from streams.received import unpack_headers
+from streams.reports.claim_figures import (
+    ClaimFigures,
+    Movement,
+    ProviderFigures,
+    day_number,
+    describe,
+    follow,
+    providers,
+)
+from streams.rules.claim import Claim
+from streams.rules.sync import STATUS
+
+DECISIONS: Final = "adjuster.decision.v1"
+_PAGE: Final = 40_000
+_AT_ONCE: Final = 5000  # values in one statement: SQLite takes 32 766
+
+T = TypeVar("T")
+_UPSERTS: Final[Mapping[str, Callable[[Table], Any]]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_state = msgspec.json.Decoder(Claim).decode
+
+
+class Behind(NamedTuple):
+    """A lane's outbox after what was read of it."""
+
+    lane: int
+    seq: int
+    end: int
+
+
+class _Page(NamedTuple):
+    """What the snapshots of a page come to."""
+
+    figures: dict[str, ClaimFigures]
+    movements: list[Movement]
+    decided: list[str]
+
+
+def behind(connection: Connection) -> list[Behind]:
+    """How far the figures of each lane are, and how far its outbox is."""
+    at = report_marks.c
+    query = select(lanes.c.lane, func.coalesce(at.seq, 0), lanes.c.seq)
+    query = query.outerjoin_from(lanes, report_marks, at.lane == lanes.c.lane).order_by(lanes.c.lane)
+    return [Behind(*row) for row in connection.execute(query)]
+
+
+def refresh(engine: Engine, codec: Codec) -> Iterator[int]:
+    """Read what every lane has sent up to now into the figures; after each page, how many outbox rows it had."""
+    with engine.begin() as connection:
+        todo = behind(connection)
+    if not todo:
+        return
+    marks = _UPSERTS[engine.dialect.name](report_marks).on_conflict_do_nothing()
+    with engine.begin() as connection:
+        connection.execute(marks, [{"lane": lane, "seq": 0} for lane, _, _ in todo])
+    for lane, at, end in todo:
+        seq = at
+        while seq < end:
+            before = seq
+            with engine.begin() as connection:
+                seq = _read_page(connection, codec, lane, end)
+            yield seq - before
+
+
+def _read_page(connection: Connection, codec: Codec, lane: int, end: int) -> int:
+    """Read the next rows of a lane; up to which number it is read now."""
+    mark = report_marks.c
+    # Written first, so that whoever else brings this lane up to date waits here, and then goes on after this page.
+    connection.execute(update(report_marks).where(mark.lane == lane).values(seq=mark.seq))
+    seq: int = connection.execute(select(mark.seq).where(mark.lane == lane)).scalar_one()
+    last = min(seq + _PAGE, end)
+    if last <= seq:
+        return seq
+    o = outbox.c
+    query = select(o.cause, o.headers, o.value).where(o.lane == lane, o.seq > seq, o.seq <= last, o.topic == STATUS)
+    statuses = []
+    for cause, headers, value in connection.execute(query.order_by(o.seq)):
+        status = codec.decode(STATUS, value, unpack_headers(headers))
+        assert isinstance(status, ClaimStatus)
+        statuses.append((cause, status))
+    page = _followed(connection, lane, statuses)
+    found = _described(connection, page.figures)
+    _write(connection, page, found)
+    _write_people(connection, codec, page)
+    connection.execute(update(report_marks).where(mark.lane == lane).values(seq=last))
+    return last
+
+
+def _followed(connection: Connection, lane: int, statuses: Sequence[tuple[str, ClaimStatus]]) -> _Page:
+    numbers = sorted({status.claim for _, status in statuses})
+    figures = {row.claim: ClaimFigures(**row._mapping) for row in _rows_of(connection, numbers)}
+    movements, decided = [], []
+    for cause, status in statuses:
+        known = figures.setdefault(status.claim, ClaimFigures(status.claim, lane))
+        movement = follow(known, status)
+        if movement is not None:
+            movements.append(movement)
+        if cause.startswith(DECISIONS):
+            decided.append(cause)
+    return _Page(figures, movements, decided)
+
+
+def _described(connection: Connection, figures: dict[str, ClaimFigures]) -> list[ProviderFigures]:
+    c = claims.c
+    found: list[ProviderFigures] = []
+    for numbers in _parts(figures, _AT_ONCE):
+        for number, state in connection.execute(select(c.claim, cast(c.state, Text)).where(c.claim.in_(numbers))):
+            claim = _state(state)
+            describe(figures[number], claim)
+            found += providers(figures[number], claim)
+    return found
+
+
+def _write(connection: Connection, page: _Page, found: list[ProviderFigures]) -> None:
+    for numbers in _parts(page.figures, _AT_ONCE):
+        connection.execute(delete(report_claims).where(report_claims.c.claim.in_(numbers)))
+        connection.execute(delete(report_providers).where(report_providers.c.claim.in_(numbers)))
+    _insert(connection, report_claims, map(asdict, page.figures.values()))
+    _insert(connection, report_providers, map(asdict, found))
+    moved: Counter[tuple[str | int, ...]] = Counter()
+    for movement in page.movements:
+        known = page.figures[movement.claim]
+        moved[movement.kind, known.line, known.currency, known.loss_month, movement.month] += movement.amount_minor
+    _add(connection, report_movements, moved)
+
+
+def _write_people(connection: Connection, codec: Codec, page: _Page) -> None:
+    """Count the decisions of a page by who took them."""
+    j = journal.c
+    taken: Counter[tuple[str | int, ...]] = Counter()
+    for refs in _parts(page.decided, _AT_ONCE // 4):
+        places = [(topic, *map(int, numbers)) for topic, *numbers in (ref.split("/") for ref in refs)]
+        query = select(j.at_ms, j.headers, j.value).where(
+            tuple_(j.topic, j.generation, j.partition, j.offset).in_(places)
+        )
+        for at_ms, headers, value in connection.execute(query):
+            decision = codec.decode(DECISIONS, value, unpack_headers(headers))
+            assert isinstance(decision, AdjusterDecision)
+            month = day_number(at_ms, page.figures[decision.claim].line) // 100
+            taken[decision.person, decision.role, decision.action, month] += 1
+    _add(connection, report_people, taken)
+
+
+def _rows_of(connection: Connection, numbers: Iterable[str]) -> Iterator[Row[Any]]:
+    for some in _parts(numbers, _AT_ONCE):
+        yield from connection.execute(select(report_claims).where(report_claims.c.claim.in_(some)))
+
+
+def _insert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    found = list(rows)
+    if found:
+        connection.execute(insert(table), found)
+
+
+def _add(connection: Connection, table: Table, counted: Counter[tuple[str | int, ...]]) -> None:
+    """Add to the last column of the rows with these keys, always in one order: two that do so never wait in a ring."""
+    *keys, total = table.columns
+    made = _UPSERTS[connection.dialect.name](table)
+    made = made.on_conflict_do_update(index_elements=keys, set_={total.name: total + made.excluded[total.name]})
+    rows = [dict(zip(table.columns.keys(), (*key, amount), strict=True)) for key, amount in sorted(counted.items())]
+    if rows:
+        connection.execute(made, rows)
+
+
+def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
