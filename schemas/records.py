@@ -640,3 +640,18 @@ class Contact(Record, frozen=True, kw_only=True):
             raise ValueError("payee goes with new bank details, and with them only")
         if self.kind in (ContactKind.AGREEMENT, ContactKind.DISPUTE) and self.settlement_version is None:
             raise ValueError("settlement_version is missing: say which one is agreed to or disputed")
+
+
+class ReserveMovement(Record, frozen=True, kw_only=True):
+    """What is set aside for a claim has changed, with the claim's version: once a version at most. Never below zero."""
+
+    claim: Identifier
+    version: Annotated[int, Meta(ge=1)]
+    line: Identifier
+    before_minor: AmountMinor
+    after_minor: AmountMinor
+    currency: Currency
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]

@@ -35,6 +35,7 @@ from schemas.records import (
     PolicyWanted,
     Record,
     RepairOrder,
+    ReserveMovement,
     Wake,
 )
 
@@ -162,6 +163,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("finance.amount-query.v1", _OUT, AmountQuery),
         _topic("finance.amount-answer.v1", _IN, AmountAnswer),
         _topic("reporting.contact.v1", _IN, Contact),
+        _topic("finance.reserve-movement.v1", _OUT, ReserveMovement),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

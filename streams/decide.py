@@ -18,6 +18,7 @@ from streams.received import Parsed, pack_headers, unpack_headers
 from streams.rules import clocks
 from streams.rules.claim import Claim, Payment, Stage
 from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PolicyDecision
+from streams.rules.follow_ups import follow
 from streams.rules.policy_file import PolicyFile
 from streams.rules.stage import stage_of
 from streams.rules.sync import STATUS, snapshot
@@ -233,14 +234,15 @@ class Decider:
             return
         # A tick is known again by what it finds, so a claim does not grow by those it gets.
         seen_now = claim.seen if parsed.topic == CLOCKS else (*claim.seen, parsed.event_id)
-        after = clocks.run(claim, decision.claim, parsed.cause)
+        after, followed = follow(claim, decision.claim, parsed.cause)
         claim = msgspec.structs.replace(after, version=claim.version + 1, seen=seen_now)
         self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, inputs)
         stage = self._keep(claim, parsed.cause)
         for payment in decision.payments:
             self.effects.payments[payment.id] = self._payment_row(payment, parsed.cause)
         status = snapshot(claim, stage, decision.rule, decision.reason, parsed.cause)
-        self._send(parsed, (*decision.outputs, Output(STATUS, number, status, decision.rule, decision.reason)))
+        told = Output(STATUS, number, status, decision.rule, decision.reason)
+        self._send(parsed, (*decision.outputs, *followed, told))
 
     def _note(self, parsed: Parsed, before: Claim, decision: Decision, inputs: str | None) -> None:
         """What departments see of the claim stays as it is. An event id is kept only of what sends something: to note

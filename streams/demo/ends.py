@@ -13,9 +13,10 @@ from sinks.ledger.tables import claims, dead_letters, outbox, parked
 from streams.demo.finance import INSTRUCTIONS
 from streams.demo.stories import ClaimEnd, Instruction, Story
 from streams.rules.claim import Claim, Clock, PaymentState
+from streams.rules.reserves import MOVEMENT
 
 _NOTICES: Final = "customer.notice.v1"
-_TOLD_ELSEWHERE: Final = frozenset({"claims.status.v1", _NOTICES, INSTRUCTIONS})
+_TOLD_ELSEWHERE: Final = frozenset({"claims.status.v1", _NOTICES, INSTRUCTIONS, MOVEMENT})
 
 
 class StoryEnd(Struct, frozen=True):
@@ -51,6 +52,7 @@ def read_claim_end(connection: Connection, claim: str) -> ClaimEnd:
         covers={} if settlement is None else settlement["covers"],
         payable_minor=None if settlement is None else settlement["payable_minor"],
         paid_minor=sum(paid.amount_minor for paid in state.payments if paid.state is PaymentState.SETTLED),
+        reserve_minor=state.reserve_minor,
         tasks=tuple(f"{task.kind} {task.about}".strip() for task in state.open_tasks),
         notices=tuple(mark.partition(":")[0] for mark in state.notices),
         instructions=tuple(Instruction(paid.amount_minor, paid.state) for paid in state.payments),

@@ -57,7 +57,8 @@ class ClaimEnd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `tasks` are the open ones, by kind and what they are about; `notices` what the customer was told, in order, by kind;
     `clocks` says of each kind whether it is open, paused or ended, was paused, was breached; `sent` counts the claim's
-    outputs by topic, but for snapshots, notices and instructions; `dead` and `parked` count its records that are.
+    outputs by topic, but for snapshots, notices, instructions and movements of the reserve; `dead` and `parked` count
+    its records that are.
     """
 
     claim: str
@@ -65,6 +66,7 @@ class ClaimEnd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     covers: dict[str, int] = {}
     payable_minor: int | None = None
     paid_minor: int = 0
+    reserve_minor: int = 0
     tasks: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     instructions: tuple[Instruction, ...] = ()

@@ -276,9 +276,9 @@ class Stage(StrEnum):
 
 class Claim(_Part, frozen=True, kw_only=True):
     """Everything decisions on one claim rest on. `findings` has the newest of each kind, `documents` the kind of each
-    by its id; `open_tasks` are oldest first, `notices` the customer notices sent, `seen` the applied event ids,
-    `acknowledged` the newest version each department says it has seen. `round` counts from 1; a claim that is reopened
-    has the next. The journal keeps what is not here."""
+    by its id; `open_tasks` are oldest first, `reserve_minor` is set aside, `notices` are the customer notices sent,
+    `seen` the applied event ids, `acknowledged` the newest version each department says it has seen. `round` counts
+    from 1; a claim that is reopened has the next. The journal keeps what is not here."""
 
     number: str
     version: int = 0
@@ -294,6 +294,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     approvals: tuple[Approval, ...] = ()
     outcome: Outcome | None = None
     payments: tuple[Payment, ...] = ()
+    reserve_minor: int = 0
     notices: tuple[str, ...] = ()
     clocks: tuple[Clock, ...] = ()
     seen: tuple[str, ...] = ()

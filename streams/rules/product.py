@@ -101,7 +101,8 @@ class Contracted(_Data, frozen=True, kw_only=True):
 
 class Terms(_Data, frozen=True, kw_only=True):
     """The rules of a product from a date on. `above_minor` are amounts above which more is asked, by what is asked;
-    which of them a line has, its rules say. `catalogue` has how the codes of eligible bill items begin."""
+    which of them a line has, its rules say. `catalogue` has how the codes of eligible bill items begin, `reserve_minor`
+    what a claim of a cause costs on average, `other` being all causes it does not name."""
 
     since: datetime
     above_minor: Mapping[str, int] = {}
@@ -113,6 +114,7 @@ class Terms(_Data, frozen=True, kw_only=True):
     liability_share: Mapping[Fault, int] = {}
     clocks: tuple[ClockTerms, ...] = ()
     contracted: Mapping[str, Contracted] = {}
+    reserve_minor: Mapping[str, int] = {}
 
 
 class FactKind(StrEnum):

@@ -294,7 +294,7 @@ def test_a_window_compares_its_own_records_on_the_states_of_those_before(
 
     ran = claimhub("replay", "--from-journal", "--since", show.time(make.LOSS_MS + 2), "--json").json
 
-    assert (ran["claims"], ran["records"], ran["outputs"]) == (1, 1, 3)
+    assert (ran["claims"], ran["records"], ran["outputs"]) == (1, 1, 4)
     assert [change["record"] for change in ran["changes"]] == [f"{INVOICE}/1/0/2"] * changed
 
 

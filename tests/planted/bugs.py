@@ -215,11 +215,13 @@ BUGS: Final = (
         "                dead.reason,\n"
         "                parsed.cause.at_ms,\n"
         "                parsed.timestamp_ms,\n"
+        "                parsed.key,\n"
         "                parsed.headers,\n"
         "                parsed.value,\n",
         "                dead.reason,\n"
         "                parsed.cause.at_ms,\n"
         "                parsed.timestamp_ms,\n"
+        "                parsed.key,\n"
         "                parsed.headers,\n"
         "                None,\n",
         (f"{DECIDE}test_bytes_that_are_no_record_become_a_dead_letter_with_those_bytes",),

@@ -226,7 +226,7 @@ def test_an_output_that_is_not_there_is_named() -> None:
 
     (difference,) = Replayed(lane, 500).differences
 
-    assert difference.field == "output 3"
+    assert difference.field == "output 4"
     assert (difference.was, difference.now) == (None, f"{last.topic} {make.CLAIM} [{last.rule}]")
 
 

@@ -6,9 +6,9 @@ from msgspec.structs import replace
 from schemas.records import Policy, PolicyWanted, Record, Wake
 from streams.flows import FLOWS
 from streams.outcomes import Dead, Park
-from streams.rules import clocks
 from streams.rules.claim import Claim, Payment, Stage
 from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PolicyDecision
+from streams.rules.follow_ups import follow
 from streams.rules.policy_file import PolicyFile
 from streams.rules.stage import stage_of
 from tests.claims import CLAIM
@@ -89,12 +89,12 @@ class Hub:
         except Dead as dead:
             self.dead.append(dead)
             return None
-        after = clocks.run(self.claim, decided.claim, cause)
+        after, followed = (decided.claim, ()) if decided.noted else follow(self.claim, decided.claim, cause)
         claim = replace(after, version=self.claim.version + (not decided.noted))
         assert json.decode(json.encode(claim), type=Claim) == claim
         self.claim = claim
         self.stages.append(self.stage)
-        self._took(decided)
+        self._took(replace(decided, outputs=(*decided.outputs, *followed)))
         return None
 
     def _may_pass(self, record: Record) -> bool:
