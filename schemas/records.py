@@ -486,6 +486,30 @@ class PaymentStatus(Record, frozen=True, kw_only=True):
         check_currency(self.currency, "currency")
 
 
+class StatementLineKind(StrEnum):
+    """What a booked line of the bank's statement is: money that left for a payee, or that came back from one."""
+
+    PAYMENT = "payment"
+    RETURN = "return"
+
+
+class StatementLine(Record, frozen=True, kw_only=True):
+    """A booked entry of the bank's statement that names one of our instructions. `line_id` is the bank's reference of
+    it; `reason_code`, of a return, an ISO 20022 external return reason code."""
+
+    claim: Identifier
+    line_id: Identifier
+    instruction_id: Identifier
+    kind: StatementLineKind
+    amount_minor: AmountMinor
+    currency: Currency
+    reason_code: Identifier | None = None
+    booked_at_ms: TimeMs
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+
+
 class ClaimStatus(Record, frozen=True, kw_only=True):
     """The full snapshot of a claim as every department sees it, with the version it belongs to.
 

@@ -36,6 +36,7 @@ from schemas.records import (
     Record,
     RepairOrder,
     ReserveMovement,
+    StatementLine,
     Wake,
 )
 
@@ -148,6 +149,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("repair.invoice.v1", _IN, Invoice),
         _topic("adjuster.decision.v1", _IN, AdjusterDecision),
         _topic("finance.payment-status.v1", _IN, PaymentStatus),
+        _topic("finance.statement-line.v1", _IN, StatementLine),
         _topic("claims.status.v1", _OUT, ClaimStatus, compacted=True),
         _topic("customer.notice.v1", _OUT, CustomerNotice),
         _topic("finance.payment-instruction.v1", _OUT, PaymentInstruction, retention_days=None, money=True),

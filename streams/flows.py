@@ -21,6 +21,7 @@ from schemas.records import (
     Policy,
     PolicyWanted,
     Record,
+    StatementLine,
     Wake,
 )
 from streams.rules import (
@@ -32,6 +33,7 @@ from streams.rules import (
     finance,
     intake,
     payments,
+    statements,
     survey,
     sync,
     underwriting,
@@ -77,6 +79,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "adjuster.decision.v1": Flow(AdjusterDecision, decisions.on_decision),
     "finance.amount-answer.v1": Flow(AmountAnswer, finance.on_amount_answer),
     "finance.payment-status.v1": Flow(PaymentStatus, payments.on_payment_status),
+    "finance.statement-line.v1": Flow(StatementLine, statements.on_statement_line),
     "operations.command.v1": Flow(Command, sync.on_command, passes=True),
     "reporting.contact.v1": Flow(Contact, contact.on_contact, passes=True),
 }

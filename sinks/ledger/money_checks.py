@@ -14,8 +14,8 @@ from sinks.ledger.tables import claims, outbox, payments
 from sinks.ledger.written import read_written
 
 INSTRUCTIONS: Final = "finance.payment-instruction.v1"
-REJECTED: Final = "rejected"
-PAYMENT_STATES: Final = frozenset(("instructed", "accepted", "settled", REJECTED))
+DEAD: Final = ("rejected", "returned")
+PAYMENT_STATES: Final = frozenset(("instructed", "accepted", "unknown", "settled", *DEAD))
 
 _headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 
@@ -54,11 +54,11 @@ _claim_money = msgspec.json.Decoder(_ClaimMoney).decode
 
 
 def one_effective_payment(connection: Connection) -> Iterator[str]:
-    """A settlement version has at most one payment that is not rejected."""
+    """A settlement version has at most one payment that is neither rejected nor returned."""
     p = payments.c
     query = (
         select(p.claim, p.settlement_version, func.count())
-        .where(p.state != REJECTED)
+        .where(p.state.not_in(DEAD))
         .group_by(p.claim, p.settlement_version)
     )
     for claim, version, count in connection.execute(query.having(func.count() > 1)):
@@ -92,15 +92,14 @@ def instructed_once(connection: Connection) -> Iterator[str]:
 def sums_agree(connection: Connection) -> Iterator[str]:
     """Σ approved in the claims = Σ instructed in the outbox = Σ settled + Σ pending in the payments, per currency.
 
-    Rejected attempts are dead money and count nowhere.
+    Rejected and returned attempts are dead money and count nowhere.
     """
     p = payments.c
-    rejected = select(p.id).where(p.state == REJECTED)
-    dead = {id_ for (id_,) in connection.execute(rejected)}
+    dead = set(connection.execute(select(p.id).where(p.state.in_(DEAD))).scalars())
     approved: dict[str, int] = defaultdict(int)
     for _, money in _claims(connection):
         for payment in money.payments:
-            if payment.state != REJECTED:
+            if payment.state not in DEAD:
                 approved[payment.currency] += payment.amount_minor
     instructed: dict[str, int] = defaultdict(int)
     for row in _instructions(connection):
@@ -108,7 +107,7 @@ def sums_agree(connection: Connection) -> Iterator[str]:
             instructed[row.currency] += row.amount_minor
     states: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     query = (
-        select(p.currency, p.state, func.sum(p.amount_minor)).where(p.state != REJECTED).group_by(p.currency, p.state)
+        select(p.currency, p.state, func.sum(p.amount_minor)).where(p.state.not_in(DEAD)).group_by(p.currency, p.state)
     )
     for currency, state, amount in connection.execute(query):
         states[currency]["settled" if state == "settled" else "pending"] += int(amount)

@@ -1,6 +1,7 @@
 """The claim: its facts, its open tasks and its money. The stage is derived from them, never set."""
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -181,12 +182,19 @@ class Approval(_Part, frozen=True, kw_only=True):
 
 
 class PaymentState(StrEnum):
-    """Where a payment stands (design: payments and reconciliation); settled and rejected end an attempt."""
+    """Where a payment stands (design: payments and reconciliation). Nobody knows yet whether an unknown one was paid;
+    settled ends an attempt well, rejected and returned end it without the money being with the payee."""
 
     INSTRUCTED = "instructed"
     ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
     SETTLED = "settled"
     REJECTED = "rejected"
+    RETURNED = "returned"
+
+
+DEAD: Final = frozenset({PaymentState.REJECTED, PaymentState.RETURNED})
+"""The states of attempts whose money did not stay with the payee."""
 
 
 class Payment(_Part, frozen=True, kw_only=True):

@@ -28,9 +28,13 @@ STATE_OF: Final[Mapping[PaymentStatusCode, PaymentState]] = {
 RANK: Final[Mapping[PaymentState, int]] = {
     PaymentState.INSTRUCTED: 0,
     PaymentState.ACCEPTED: 1,
-    PaymentState.SETTLED: 2,
-    PaymentState.REJECTED: 2,
+    PaymentState.UNKNOWN: 2,
+    PaymentState.SETTLED: 3,
+    PaymentState.REJECTED: 3,
+    PaymentState.RETURNED: 4,
 }
+MAYBE_PAID: Final = frozenset({"AM05", "DUPL", "DU01", "DU02", "DU03", "DU04", "DU05"})
+"""ISO 20022 reasons for which a rejection means that an earlier send has probably landed: asked about, never resent."""
 
 
 def payee_digest(payee: BankAccount) -> str:
@@ -96,7 +100,7 @@ def on_payment_status(claim: Claim, status: PaymentStatus, cause: Cause, seen: L
     currency, and for a status that contradicts a final one.
     """
     notice, _ = registered(claim, "the payment status")
-    payment = _instructed(claim, status)
+    payment = instructed(claim, status.instruction_id, "the payment status")
     if (status.amount_minor, status.currency) != (payment.amount_minor, payment.currency):
         raise Dead(
             "amount-mismatch",
@@ -104,26 +108,37 @@ def on_payment_status(claim: Claim, status: PaymentStatus, cause: Cause, seen: L
             f"instruction {payment.id} was {format_minor(payment.amount_minor, payment.currency)}",
         )
     state, code = STATE_OF[status.status], status.status + (f" {status.reason_code}" if status.reason_code else "")
+    if state is PaymentState.REJECTED and status.reason_code in MAYBE_PAID:
+        state = PaymentState.UNKNOWN
     if state is not payment.state and RANK[payment.state] == RANK[state] == RANK[PaymentState.SETTLED]:
         raise Dead("status-conflict", f"status: {code} after instruction {payment.id} was already {payment.state}")
     if RANK[state] <= RANK[payment.state]:
         return Decision(claim, "payments.late-status", f"{code} changes nothing: {payment.id} is {payment.state}")
     amount = format_minor(payment.amount_minor, payment.currency)
     reason = f"finance says {code}: instruction {payment.id} of {amount} is {state}"
+    return move(claim, notice, payment, state, cause, f"payments.{state}", reason)
+
+
+def move(
+    claim: Claim, notice: Notice, payment: Payment, state: PaymentState, cause: Cause, rule: str, reason: str
+) -> Decision:
+    """A payment in its new state; who is paid hears of it."""
     moved = replace(payment, state=state)
     claim = replace(claim, payments=tuple(moved if known.id == moved.id else known for known in claim.payments))
     outputs: tuple[Output, ...] = ()
     if state is PaymentState.SETTLED:
+        amount = format_minor(payment.amount_minor, payment.currency)
         text = f"Claim {claim.number}: {amount} has been paid to the account you named (赔款已支付)."
         claim, told = notices.tell(claim, NoticeKind.PAID, str(payment.settlement_version), text, cause, reason)
         outputs = (*told, *direct.advice(claim, notice, moved, cause, reason))
-    return Decision(claim, f"payments.{state}", reason, outputs, (moved,))
+    return Decision(claim, rule, reason, outputs, (moved,))
 
 
-def _instructed(claim: Claim, status: PaymentStatus) -> Payment:
+def instructed(claim: Claim, instruction: str, what: str) -> Payment:
+    """The payment of an instruction. Raises Park before the claim has one, Dead for one it never gave."""
     for payment in claim.payments:
-        if payment.id == status.instruction_id:
+        if payment.id == instruction:
             return payment
     if claim.outcome is None:
-        raise Park("the payment status waits for an instruction", until=(*BEFORE_APPROVAL, WAKE, DECISION))
+        raise Park(f"{what} waits for an instruction", until=(*BEFORE_APPROVAL, WAKE, DECISION))
     raise Dead("unknown-instruction", "instruction_id: the claim never gave this instruction")

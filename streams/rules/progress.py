@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from schemas.money import format_minor
 from schemas.records import FindingKind, NoticeKind
 from streams.rules import amounts, authority, direct, notices, risk
-from streams.rules.claim import Claim, PaymentState, SettlementVersion, Task, TaskKind
+from streams.rules.claim import DEAD, Claim, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.line import Registered, Wanted
 from streams.rules.lines import LINES, settle_in_line
@@ -100,7 +100,7 @@ def _open_tasks(wanted: Sequence[Wanted], before: tuple[Task, ...], cause: Cause
 
 def _less_paid(case: Case, claim: Claim) -> Case:
     """The case, with what was instructed for the claim before as advances on it."""
-    paid_minor = sum(payment.amount_minor for payment in claim.payments if payment.state is not PaymentState.REJECTED)
+    paid_minor = sum(payment.amount_minor for payment in claim.payments if payment.state not in DEAD)
     return replace(case, advances=case.advances + paid_minor) if paid_minor else case
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from streams.rules.claim import Claim, Outcome, PaymentState, Stage, TaskKind
+from streams.rules.claim import DEAD, Claim, Outcome, PaymentState, Stage, TaskKind
 
 INVESTIGATING: Final = frozenset(
     {TaskKind.SURVEY, TaskKind.POLICE, TaskKind.WITNESS, TaskKind.HOSPITAL_CHECK, TaskKind.LOSS_ADJUSTER}
@@ -33,5 +33,6 @@ def _after_outcome(claim: Claim, outcome: Outcome) -> Stage:
             return Stage.CLOSED
         case Outcome.APPROVED if not claim.payments:
             return Stage.DECIDED
-    settled = all(payment.state is PaymentState.SETTLED for payment in claim.payments)
+    states = [payment.state for payment in claim.payments if payment.state not in DEAD]
+    settled = bool(states) and all(state is PaymentState.SETTLED for state in states)
     return Stage.PAID if settled else Stage.PAYING
