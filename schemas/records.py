@@ -679,3 +679,43 @@ class ReserveMovement(Record, frozen=True, kw_only=True):
     cause: Text
     rule: Identifier
     reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class RiskSignal(Record, frozen=True, kw_only=True):
+    """One thing that speaks against paying unseen: its weight in the score, and the evidence in words."""
+
+    name: Identifier
+    weight: Annotated[int, Meta(ge=0, le=100)]
+    evidence: Text
+
+
+class SiuReferral(Record, frozen=True, kw_only=True):
+    """SIU is asked to look into a claim whose risk is high; nothing is paid before it has answered. A score that rises
+    later is another referral, and only the newest can be answered."""
+
+    claim: Identifier
+    referral_id: Identifier
+    score: Annotated[int, Meta(ge=0, le=100)]
+    signals: Annotated[tuple[RiskSignal, ...], Meta(min_length=1, max_length=100)]
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class SiuResult(StrEnum):
+    """What SIU found: nothing against paying, or fraud."""
+
+    CLEARED = "cleared"
+    CONFIRMED = "confirmed"
+
+
+class SiuOutcome(Record, frozen=True, kw_only=True):
+    """SIU's answer to one referral: what it found, who says so, and why."""
+
+    claim: Identifier
+    referral_id: Identifier
+    result: SiuResult
+    person: Identifier
+    reason: Text
+    at_ms: TimeMs

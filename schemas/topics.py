@@ -36,6 +36,8 @@ from schemas.records import (
     Record,
     RepairOrder,
     ReserveMovement,
+    SiuOutcome,
+    SiuReferral,
     StatementLine,
     Wake,
 )
@@ -76,6 +78,7 @@ class Owner(StrEnum):
     CUSTOMER = "customer"
     OPERATIONS = "operations"
     HUB = "hub"
+    SIU = "siu"
 
 
 class Topic(Struct, frozen=True, kw_only=True):
@@ -166,6 +169,8 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("finance.amount-answer.v1", _IN, AmountAnswer),
         _topic("reporting.contact.v1", _IN, Contact),
         _topic("finance.reserve-movement.v1", _OUT, ReserveMovement),
+        _topic("siu.referral.v1", _OUT, SiuReferral),
+        _topic("siu.outcome.v1", _IN, SiuOutcome),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

@@ -21,6 +21,7 @@ from schemas.records import (
     Policy,
     PolicyWanted,
     Record,
+    SiuOutcome,
     StatementLine,
     Wake,
 )
@@ -33,6 +34,7 @@ from streams.rules import (
     finance,
     intake,
     payments,
+    siu,
     statements,
     survey,
     sync,
@@ -80,6 +82,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "finance.amount-answer.v1": Flow(AmountAnswer, finance.on_amount_answer),
     "finance.payment-status.v1": Flow(PaymentStatus, payments.on_payment_status),
     "finance.statement-line.v1": Flow(StatementLine, statements.on_statement_line),
+    "siu.outcome.v1": Flow(SiuOutcome, siu.on_outcome),
     "operations.command.v1": Flow(Command, sync.on_command, passes=True),
     "reporting.contact.v1": Flow(Contact, contact.on_contact, passes=True),
 }

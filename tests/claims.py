@@ -32,8 +32,11 @@ from schemas.records import (
     Policy,
     PolicyCover,
     Role,
+    SiuOutcome,
+    SiuResult,
 )
 from streams.rules.amounts import query_id
+from streams.rules.referrals import referral_id
 
 CLAIM = "CLM-2026-000001"
 POLICY = "POL-2026-000001"
@@ -303,3 +306,17 @@ def bill(*nets: int, **changes: object) -> HospitalBill:
     }
     values.update(changes)
     return HospitalBill(**values)
+
+
+def siu_outcome(result: SiuResult = SiuResult.CLEARED, number: int = 1, **changes: object) -> SiuOutcome:
+    """What SIU says to a claim's referral of this number."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "referral_id": referral_id(CLAIM, number),
+        "result": result,
+        "person": "siu-02",
+        "reason": "现场复勘与报案不符",
+        "at_ms": LOSS_MS + 6 * DAY_MS,
+    }
+    values.update(changes)
+    return SiuOutcome(**values)

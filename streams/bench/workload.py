@@ -36,7 +36,7 @@ STEPS: Final = 8
 DECIDING_TOPIC: Final = "adjuster.decision.v1"
 """The topic whose record leads to the payment instruction."""
 
-_PAYEE: Final = BankAccount(name="收款人", account="6222020200012345678", bank_code="102100099996")
+_PAYEE: Final = BankAccount(name="投保人甲", account="6222020200012345678", bank_code="102100099996")
 _PAYEE_DIGEST: Final = payee_digest(_PAYEE)
 _AGREED_MINOR: Final = 1_260_000
 _DEDUCTIBLE_MINOR: Final = 50_000

@@ -15,11 +15,12 @@ DOCUMENT: Final = "reporting.document.v1"
 AMOUNT_ANSWER: Final = "finance.amount-answer.v1"
 DECISION: Final = "adjuster.decision.v1"
 CONTACT: Final = "reporting.contact.v1"
+SIU_OUTCOME: Final = "siu.outcome.v1"
 
 BEFORE_SETTLEMENT: Final = (NOTICE, DOCUMENT, FINDING, ESTIMATE, INVOICE, BILL)
 """What may still be missing before a registered claim's settlement can be computed."""
 
-BEFORE_APPROVAL: Final = (*BEFORE_SETTLEMENT, AMOUNT_ANSWER)
+BEFORE_APPROVAL: Final = (*BEFORE_SETTLEMENT, AMOUNT_ANSWER, SIU_OUTCOME)
 """What may still be missing before a registered claim's settlement can be approved."""
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.records import BankAccount, Bucket, Fault, FindingKind, PolicyCover, Role
+from schemas.records import BankAccount, Bucket, Fault, FindingKind, PolicyCover, Role, SiuResult
 
 
 class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -31,6 +31,8 @@ class TaskKind(StrEnum):
     INVOICE = "invoice"
     AMOUNT_CHECK = "amount-check"
     APPROVAL = "approval"
+    SIU = "siu"
+    RE_INSPECTION = "re-inspection"
 
 
 class Task(_Part, frozen=True, kw_only=True):
@@ -67,13 +69,16 @@ class Notice(_Part, frozen=True, kw_only=True):
 
 
 class PolicyInForce(_Part, frozen=True, kw_only=True):
-    """The policy version in force at the loss time; `inception_at_ms` is when the policy's first version began.
-    The covers go once the claim is decided."""
+    """The policy version in force at the loss time; `inception_at_ms` is when the policy's first version began,
+    `raised_at_ms` when a cover was last raised before the loss. `other_account` says that the notice's payee account is
+    not in the holder's name. The covers go once the claim is decided."""
 
     number: str
     version: int
     currency: str
     inception_at_ms: int
+    raised_at_ms: int | None = None
+    other_account: bool = False
     covers: tuple[PolicyCover, ...] = ()
 
     def cover(self, name: str) -> PolicyCover | None:
@@ -172,6 +177,14 @@ class AmountCheck(_Part, frozen=True, kw_only=True):
 
     version: int
     agreed: bool
+
+
+class Referral(_Part, frozen=True, kw_only=True):
+    """The newest referral to SIU: which one it is, for which score, and what SIU said to it if it has."""
+
+    number: int
+    score: int
+    result: SiuResult | None = None
 
 
 class Approval(_Part, frozen=True, kw_only=True):
@@ -309,6 +322,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     acknowledged: dict[str, int] = {}
     round: int = 1
     complaints: tuple[Complaint, ...] = ()
+    referral: Referral | None = None
 
     @property
     def fault(self) -> Fault:

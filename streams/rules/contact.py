@@ -8,7 +8,7 @@ from schemas.records import Contact, ContactKind, NoticeKind
 from streams.outcomes import Dead
 from streams.rules import clocks, complaints, notices, withdrawal
 from streams.rules.admission import noticed
-from streams.rules.claim import Claim, Notice, Outcome, PaymentState, Stage
+from streams.rules.claim import Claim, Notice, Outcome, PaymentState, Stage, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.stage import stage_of
 
@@ -51,9 +51,11 @@ def _inquiry(claim: Claim, notice: Notice, contact: Contact, cause: Cause) -> De
 
 
 def _in_words(claim: Claim, notice: Notice) -> Iterator[str]:
-    """How the claim stands, what it waits for, by when, and the amount once it is decided."""
+    """How the claim stands, what it waits for, by when, and the amount once it is decided; not that SIU looks."""
     yield f"it is {IN_WORDS[stage_of(claim)]}"
-    waits = list(dict.fromkeys(f"{task.kind} ({task.addressee})" for task in claim.open_tasks))
+    waits = list(
+        dict.fromkeys(f"{task.kind} ({task.addressee})" for task in claim.open_tasks if task.kind is not TaskKind.SIU)
+    )
     if waits:
         yield f"it waits for (待办): {', '.join(waits)}"
     running = [clock for clock in claim.clocks if clock.ended is None]

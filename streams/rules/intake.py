@@ -1,5 +1,8 @@
 """From a loss notice to a registered claim, or to one that is not accepted, with reasons and advice."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -103,14 +106,27 @@ def policy_at_loss(notice: Notice, versions: tuple[Policy, ...]) -> PolicyInForc
     other = _other_insured(policy, notice)
     if other is not None:
         return _NotKnown("reporting", f"policy {policy.policy_number} insures another {other}: correct the notice")
-    inception = min(v.effective_from_ms for v in versions if v.policy_number == policy.policy_number)
+    number, loss_at_ms = policy.policy_number, notice.loss_at_ms
+    earlier = [v for v in versions if v.policy_number == number and v.effective_from_ms <= loss_at_ms]
     return PolicyInForce(
         number=policy.policy_number,
         version=policy.version,
         currency=policy.currency,
-        inception_at_ms=inception,
+        inception_at_ms=min([version.effective_from_ms for version in earlier]),
+        raised_at_ms=_raised_at_ms(earlier) if len(earlier) > 1 else None,
+        other_account=policy.holder_name != notice.payee.name,
         covers=policy.covers,
     )
+
+
+def _raised_at_ms(versions: Sequence[Policy]) -> int | None:
+    """When one of a policy's versions last insured more under a cover than the version before it."""
+    raised_at_ms = None
+    for before, after in pairwise(sorted(versions, key=lambda version: version.version)):
+        sums = {cover.cover: cover.sum_insured_minor for cover in before.covers}
+        if any(cover.sum_insured_minor > sums.get(cover.cover, 0) for cover in after.covers):
+            raised_at_ms = after.effective_from_ms
+    return raised_at_ms
 
 
 def _with_policy(

@@ -65,7 +65,7 @@ class AuthorityLimits(_Data, frozen=True, kw_only=True):
 
 
 class RiskWeights(_Data, frozen=True, kw_only=True):
-    """The weight of each risk signal."""
+    """The weight of each risk signal, and `refer_from`, the score from which a claim is referred to SIU."""
 
     loss_within_7_days: int
     loss_within_30_days: int
@@ -73,6 +73,18 @@ class RiskWeights(_Data, frozen=True, kw_only=True):
     payee_changed: int
     contradicted: int
     near_limit: int
+    cover_raised: int
+    police_differs: int
+    other_account: int
+    re_inspected: int
+    refer_from: int
+
+
+class SpotChecks(_Data, frozen=True, kw_only=True):
+    """Which share of the automatically approved claims is looked at again, and the seed of the draw."""
+
+    share_bp: int
+    seed: str
 
 
 class ClockTerms(_Data, frozen=True, kw_only=True):
@@ -111,6 +123,7 @@ class Terms(_Data, frozen=True, kw_only=True):
     catalogue: Mapping[BillKind, tuple[str, ...]] = {}
     authority: AuthorityLimits
     risk: RiskWeights
+    spot_checks: SpotChecks
     liability_share: Mapping[Fault, int] = {}
     clocks: tuple[ClockTerms, ...] = ()
     contracted: Mapping[str, Contracted] = {}

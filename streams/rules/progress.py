@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from schemas.money import format_minor
 from schemas.records import FindingKind, NoticeKind
-from streams.rules import amounts, authority, direct, notices, risk
+from streams.rules import amounts, authority, direct, notices, referrals, risk, spot_checks
 from streams.rules.claim import DEAD, Claim, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.line import Registered, Wanted
@@ -26,7 +26,12 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     line = LINES[notice.line]
     terms = line.product.terms_at(notice.loss_at_ms)
     registered = Registered(claim, notice, policy, terms)
-    tasks = _open_tasks([*_documents(registered), *line.tasks(registered)], claim.open_tasks, cause)
+    found = risk.signals(claim, notice, policy, terms)
+    claim, referred = referrals.refer(claim, found, terms, cause)
+    if referred:
+        outputs, reason = (*outputs, *referred), f"{reason}; {risk.in_words(found)}, so SIU is asked"
+    wanted = [*_documents(registered), *line.tasks(registered), *referrals.awaited(claim)]
+    tasks = _open_tasks(wanted, claim.open_tasks, cause)
     if tasks:
         opened = [task for task in tasks if task not in claim.open_tasks]
         claim = replace(claim, open_tasks=tasks)
@@ -40,20 +45,26 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     settlement = claim.settlement
     if settlement is None:
         raise ValueError(f"claim {claim.number} has nothing to settle")
+    found = (*found, *risk.near_limit(settlement, terms.authority, terms.risk))
+    claim, referred = referrals.refer(claim, found, terms, cause)
+    if referred:
+        told = f"{reason}; settlement {settlement.version}: {words}; {risk.in_words(found)}, so SIU is asked"
+        tasks = _open_tasks([*referrals.awaited(claim)], claim.open_tasks, cause)
+        return Decision(replace(claim, open_tasks=tasks), "siu.referred", told, (*outputs, *referred))
     why = amounts.why_asked(claim, settlement, terms)
     if why is not None:
         told = f"{reason}; settlement {settlement.version}: {words}; {why}, so finance is asked"
         return _ask_finance(claim, settlement, cause, why, Decision(claim, amounts.ASKED, told, outputs))
     amount = sum(settlement.covers.values())
-    found = risk.signals(claim, notice, policy, terms, amount)
-    score, told = risk.score(found), f"{reason}; settlement {settlement.version}: {words}; {_risk_in_words(found)}"
+    score, told = risk.score(found), f"{reason}; settlement {settlement.version}: {words}; {risk.in_words(found)}"
     looked = claim.round > 1 or any(found.kind is not FindingKind.DISABILITY for found in claim.findings)
     if not looked and authority.may_be_automatic(amount, score, terms.authority):
         limit = format_minor(terms.authority.automatic_minor, settlement.currency)
         told = f"{told}; approved without a person: nobody had to look, at most {limit}"
         people = (authority.COMPUTED, authority.AUTOMATIC)
         decided = authority.approve(claim, settlement, people, cause, "authority.automatic", told)
-        return replace(decided, outputs=(*outputs, *decided.outputs))
+        decided = replace(decided, outputs=(*outputs, *decided.outputs))
+        return spot_checks.draw(decided, terms.spot_checks, cause)
     task = authority.approval_task(settlement, claim.approvals, terms.authority, cause)
     kept = _kept(task, claim.open_tasks)
     return Decision(
@@ -131,9 +142,3 @@ def _cover_in_words(cover: CoverAmount, currency: str) -> str:
     changes = [f"{step.step} leaves {money(step.after)}" for step in cover.steps if step.before != step.after]
     paid = format_minor(cover.amount_minor, currency)
     return f"{cover.cover} pays {paid} ({', '.join((f'agreed {money(cover.steps[0].before)}', *changes))})"
-
-
-def _risk_in_words(found: tuple[risk.Signal, ...]) -> str:
-    if not found:
-        return "risk 0"
-    return f"risk {risk.score(found)} ({', '.join(f'{signal.evidence}: {signal.weight}' for signal in found)})"

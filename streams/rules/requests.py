@@ -123,6 +123,7 @@ _TOPIC_AND_RECORD: Final[Mapping[TaskKind, tuple[str, Callable[[Asked], Record]]
     TaskKind.WITNESS: (_INVESTIGATION, _investigation(FindingKind.WITNESS)),
     TaskKind.HOSPITAL_CHECK: (_INVESTIGATION, _investigation(FindingKind.HOSPITAL_CHECK)),
     TaskKind.LOSS_ADJUSTER: (_INVESTIGATION, _investigation(FindingKind.LOSS_ADJUSTER)),
+    TaskKind.RE_INSPECTION: (_INVESTIGATION, _investigation(FindingKind.RE_INSPECTION)),
     TaskKind.BILL: (_HOSPITAL, _hospital(HospitalRequestKind.BILL)),
     TaskKind.DISABILITY: (_HOSPITAL, _hospital(HospitalRequestKind.DISABILITY)),
     TaskKind.ESTIMATE: (_ORDER, _order(OrderKind.ESTIMATE)),

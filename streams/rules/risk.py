@@ -3,12 +3,15 @@
 from typing import Final, NamedTuple
 
 from schemas.money import format_minor
-from streams.rules.claim import Claim, Notice, PolicyInForce
-from streams.rules.product import Terms
+from schemas.records import FindingKind
+from streams.rules.claim import Claim, Notice, PolicyInForce, SettlementVersion
+from streams.rules.product import AuthorityLimits, RiskWeights, Terms
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 HIGHEST: Final = 100
+LATE_REASON: Final = "late_reason"
+"""The fact of a notice that tells why it came late."""
 
 
 class Signal(NamedTuple):
@@ -19,42 +22,64 @@ class Signal(NamedTuple):
     evidence: str
 
 
-def signals(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms, amount_minor: int) -> tuple[Signal, ...]:
-    """The signals of a claim about to be settled for `amount_minor`."""
-    weights = terms.risk
+def signals(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms) -> tuple[Signal, ...]:
+    """The signals of a claim as far as its facts are known, whatever it may come to."""
+    weights, loss_at_ms = terms.risk, notice.loss_at_ms
     found = []
-    days, hours = _days_since_inception(notice, policy), (notice.notified_at_ms - notice.loss_at_ms) / HOUR_MS
-    if days <= 7:
-        found.append(Signal("early-loss", weights.loss_within_7_days, f"the loss came {days:.1f} days after inception"))
-    elif days <= 30:
-        found.append(
-            Signal("early-loss", weights.loss_within_30_days, f"the loss came {days:.1f} days after inception")
-        )
-    if hours > 48:
-        found.append(Signal("late-notice", weights.late_notice, f"the notice came {hours:.0f} hours after the loss"))
+    age_ms, late_ms = loss_at_ms - policy.inception_at_ms, notice.notified_at_ms - loss_at_ms
+    if age_ms <= 30 * DAY_MS:
+        weight = weights.loss_within_7_days if age_ms <= 7 * DAY_MS else weights.loss_within_30_days
+        found.append(Signal("early-loss", weight, f"the loss came {age_ms / DAY_MS:.1f} days after inception"))
+    raised_at_ms = policy.raised_at_ms
+    if raised_at_ms is not None and loss_at_ms - raised_at_ms <= 30 * DAY_MS:
+        evidence = f"the loss came {(loss_at_ms - raised_at_ms) / DAY_MS:.1f} days after the cover was raised"
+        found.append(Signal("cover-raised", weights.cover_raised, evidence))
+    if late_ms > 48 * HOUR_MS and LATE_REASON not in notice.facts:
+        evidence = f"the notice came {late_ms / HOUR_MS:.0f} hours after the loss"
+        found.append(Signal("late-notice", weights.late_notice, evidence))
     if notice.payee_changed:
         found.append(Signal("payee-changed", weights.payee_changed, "a later notice named another payee account"))
-    against = [one.kind for one in claim.findings if one.contradicts_notice]
-    if against:
-        found.append(
-            Signal("contradicted", weights.contradicted, f"the {' and the '.join(against)} contradicts the notice")
-        )
-    limits = terms.authority
+    elif policy.other_account:
+        evidence = "the payee account is not in the name of the policy's holder"
+        found.append(Signal("other-account", weights.other_account, evidence))
+    if claim.findings:
+        found += _contradictions(claim, weights)
+    return tuple(found)
+
+
+def near_limit(settlement: SettlementVersion, limits: AuthorityLimits, weights: RiskWeights) -> tuple[Signal, ...]:
+    """A signal when a settlement keeps just below the amount from which another must decide."""
+    amount_minor = sum(settlement.covers.values())
     for limit in (limits.automatic_minor, limits.handler_minor, limits.approver_minor):
         if amount_minor <= limit and (limit - amount_minor) * 20 <= limit:
-            words = f"{_money(amount_minor, policy)} is within 5 % below the limit of {_money(limit, policy)}"
-            found.append(Signal("near-limit", weights.near_limit, words))
-    return tuple(found)
+            amount, below = (format_minor(it, settlement.currency) for it in (amount_minor, limit))
+            return (Signal("near-limit", weights.near_limit, f"{amount} is within 5 % below the limit of {below}"),)
+    return ()
 
 
 def score(found: tuple[Signal, ...]) -> int:
     """The weights together, at most 100."""
-    return min(sum(signal.weight for signal in found), HIGHEST)
+    return min(sum([signal.weight for signal in found]), HIGHEST)
 
 
-def _days_since_inception(notice: Notice, policy: PolicyInForce) -> float:
-    return (notice.loss_at_ms - policy.inception_at_ms) / DAY_MS
+def in_words(found: tuple[Signal, ...]) -> str:
+    """The score and what it is made of."""
+    if not found:
+        return "risk 0"
+    return f"risk {score(found)} ({', '.join([f'{signal.evidence}: {signal.weight}' for signal in found])})"
 
 
-def _money(amount_minor: int, policy: PolicyInForce) -> str:
-    return format_minor(amount_minor, policy.currency)
+def _contradictions(claim: Claim, weights: RiskWeights) -> list[Signal]:
+    """What those who looked into the loss found otherwise than the notice says; the kinds that weigh the same are one
+    signal."""
+    against = [one.kind for one in claim.findings if one.contradicts_notice]
+    others = [kind for kind in against if kind not in (FindingKind.POLICE, FindingKind.RE_INSPECTION)]
+    found = []
+    if others:
+        evidence = f"the {' and the '.join(others)} contradicts the notice"
+        found.append(Signal("contradicted", weights.contradicted, evidence))
+    if FindingKind.POLICE in against:
+        found.append(Signal("police-differs", weights.police_differs, "the police record contradicts the notice"))
+    if FindingKind.RE_INSPECTION in against:
+        found.append(Signal("re-inspected", weights.re_inspected, "the re-inspection contradicts the notice"))
+    return found

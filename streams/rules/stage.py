@@ -5,7 +5,15 @@ from typing import Final
 from streams.rules.claim import DEAD, Claim, Outcome, PaymentState, Stage, TaskKind
 
 INVESTIGATING: Final = frozenset(
-    {TaskKind.SURVEY, TaskKind.POLICE, TaskKind.WITNESS, TaskKind.HOSPITAL_CHECK, TaskKind.LOSS_ADJUSTER}
+    {
+        TaskKind.SURVEY,
+        TaskKind.POLICE,
+        TaskKind.WITNESS,
+        TaskKind.HOSPITAL_CHECK,
+        TaskKind.LOSS_ADJUSTER,
+        TaskKind.SIU,
+        TaskKind.RE_INSPECTION,
+    }
 )
 """The tasks of those who look into a loss."""
 

@@ -3,19 +3,23 @@
 from msgspec.structs import replace
 
 from schemas.money import format_minor
-from schemas.records import Fault, Finding
-from streams.rules.admission import check_policy_currency, undecided
-from streams.rules.claim import Claim, Found
+from schemas.records import Fault, Finding, FindingKind
+from streams.rules import referrals, spot_checks
+from streams.rules.admission import check_policy_currency, registered, undecided
+from streams.rules.claim import Claim, Found, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups
+from streams.rules.lines import terms_of
 from streams.rules.progress import advance
 
 
 def on_finding(claim: Claim, finding: Finding, cause: Cause, seen: Lookups) -> Decision:
     """Take what was found; an older finding never replaces a newer one of its kind.
 
-    Raises Park until the claim is registered, Dead in another currency or once the claim is decided.
+    Raises Park until the claim is registered, Dead in another currency or once the claim is decided. A re-inspection
+    that was asked for is taken after that, and only makes the claim's risk known anew.
     """
-    _, policy = undecided(claim, "the finding")
+    re_inspected = finding.kind is FindingKind.RE_INSPECTION and spot_checks.awaited(claim)
+    notice, policy = registered(claim, "the finding") if re_inspected else undecided(claim, "the finding")
     check_policy_currency(finding.currency, policy, "the finding")
     before = claim.found(finding.kind)
     if before is not None and finding.found_at_ms < before.found_at_ms:
@@ -32,7 +36,12 @@ def on_finding(claim: Claim, finding: Finding, cause: Cause, seen: Lookups) -> D
     )
     others = (other for other in claim.findings if other.kind is not finding.kind)
     findings = tuple(sorted((*others, found), key=lambda one: one.kind))
-    return advance(replace(claim, findings=findings), cause, "survey.finding", _in_words(finding))
+    claim = replace(claim, findings=findings)
+    if not re_inspected:
+        return advance(claim, cause, "survey.finding", _in_words(finding))
+    tasks = tuple([task for task in claim.open_tasks if task.kind is not TaskKind.RE_INSPECTION])
+    claim, referred = referrals.refer_decided(replace(claim, open_tasks=tasks), terms_of(notice), cause)
+    return Decision(claim, "survey.re-inspection", _in_words(finding), referred)
 
 
 def _in_words(finding: Finding) -> str:

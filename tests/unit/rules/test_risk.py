@@ -1,11 +1,29 @@
 """Risk signals: each from its border on, and what their sum leads to."""
 
 import pytest
+from msgspec.structs import replace
 
-from schemas.records import LossNotice
+from schemas.records import FindingKind, LossNotice, Policy
 from streams.rules.claim import TaskKind
-from tests.claims import DAY_MS, HOUR_MS, INCEPTION_MS, LOSS_MS, OTHER_PAYEE, estimate, finding, invoice, notice, policy
+from streams.rules.risk import Signal, score
+from tests.claims import (
+    COMPULSORY,
+    DAY_MS,
+    HOUR_MS,
+    INCEPTION_MS,
+    LOSS_MS,
+    OTHER_PAYEE,
+    OWN_DAMAGE,
+    PAYEE,
+    estimate,
+    finding,
+    invoice,
+    notice,
+    policy,
+)
 from tests.unit.rules.hub import Hub
+
+SOMEBODY_ELSE = replace(PAYEE, name="收款人乙")
 
 
 def _early(days: int, more_ms: int = 0) -> LossNotice:
@@ -23,6 +41,7 @@ def _early(days: int, more_ms: int = 0) -> LossNotice:
         (_early(30, 1), 2_000_00, "risk 0"),
         (notice(notified_at_ms=LOSS_MS + 48 * HOUR_MS), 2_000_00, "risk 0"),
         (notice(notified_at_ms=LOSS_MS + 48 * HOUR_MS + 1), 2_000_00, "risk 10 ("),
+        (notice(notified_at_ms=LOSS_MS + 99 * HOUR_MS, facts={"late_reason": "住院"}), 2_000_00, "risk 0"),
         (notice(), 4_749_99, "risk 0"),
         (notice(), 4_750_00, "risk 10 ("),
         (notice(), 5_000_00, "risk 10 ("),
@@ -44,6 +63,8 @@ def test_signals_at_their_borders(reported: LossNotice, settled: int, risk: str)
         ((_early(3), notice(loss_at_ms=INCEPTION_MS + DAY_MS, notified_at_ms=LOSS_MS)), "risk 35"),
         ((notice(), finding(contradicts_notice=True)), "the survey contradicts the notice: 40"),
         ((notice(), notice(payee=OTHER_PAYEE)), "a later notice named another payee account: 30"),
+        ((notice(), finding(kind=FindingKind.POLICE, contradicts_notice=True)), "the police record contradicts"),
+        ((notice(payee=SOMEBODY_ELSE),), "the payee account is not in the name of the policy's holder: 30"),
     ],
 )
 def test_from_thirty_on_a_person_decides(records: tuple[LossNotice, ...], evidence: str) -> None:
@@ -52,3 +73,35 @@ def test_from_thirty_on_a_person_decides(records: tuple[LossNotice, ...], eviden
 
     assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.APPROVAL]
     assert evidence in hub.decisions[-1].reason
+
+
+def _raised(days_before_loss: int, more_ms: int = 0, by_minor: int = 1) -> Policy:
+    """An endorsement that changes the sum insured of own damage so long before the loss."""
+    raised = replace(OWN_DAMAGE, sum_insured_minor=OWN_DAMAGE.sum_insured_minor + by_minor)
+    from_ms = LOSS_MS - days_before_loss * DAY_MS - more_ms
+    return policy(version=2, effective_from_ms=from_ms, covers=(COMPULSORY, raised))
+
+
+@pytest.mark.parametrize(
+    ("endorsement", "risk"),
+    [
+        (_raised(30), "risk 20 (the loss came 30.0 days after the cover was raised: 20)"),
+        (_raised(30, 1), "risk 0"),
+        (_raised(0), "risk 20 (the loss came 0.0 days after the cover was raised: 20)"),
+        (_raised(0, -1), "risk 0"),
+        (_raised(30, by_minor=-1), "risk 0"),
+        (policy(version=2, effective_from_ms=LOSS_MS, covers=(OWN_DAMAGE,)), "risk 0"),
+    ],
+)
+def test_a_cover_raised_just_before_the_loss(endorsement: Policy, risk: str) -> None:
+    """Only what came into force within 30 days before the loss, and insures more under a cover than before."""
+    hub = Hub().play(policy(), endorsement, notice(), estimate(), invoice())
+
+    assert f"; {risk}" in hub.decisions[-1].reason
+
+
+def test_the_score_is_never_above_one_hundred() -> None:
+    """However many signals there are."""
+    found = (Signal("a", 60, ""), Signal("b", 60, ""))
+
+    assert score(found) == 100

@@ -1,0 +1,55 @@
+"""What SIU says to a referral: a cleared claim goes on, a confirmed fraud ends it."""
+
+from msgspec.structs import replace
+
+from schemas.money import format_minor
+from schemas.records import NoticeKind, SiuOutcome, SiuResult
+from streams.outcomes import Dead
+from streams.rules import notices
+from streams.rules.admission import registered
+from streams.rules.claim import DEAD, Claim, Outcome, Referral, TaskKind
+from streams.rules.decision import Cause, Decision, Lookups
+from streams.rules.progress import advance
+from streams.rules.referrals import referral_id
+
+
+def on_outcome(claim: Claim, outcome: SiuOutcome, cause: Cause, seen: Lookups) -> Decision:
+    """Take SIU's answer. Cleared, an undecided claim goes on, and a person decides; confirmed, the claim is rejected,
+    also when it was approved, and what is on its way to the payee is to be recovered.
+
+    Raises Park until the claim is registered, Dead `no-referral` when it answers no open referral.
+    """
+    registered(claim, "the SIU outcome")
+    referral = claim.referral
+    if (
+        referral is None
+        or referral.result is not None
+        or outcome.referral_id != referral_id(claim.number, referral.number)
+    ):
+        raise Dead("no-referral", "referral_id: SIU is not asked about the claim under this id")
+    claim = _answered(claim, referral, outcome.result)
+    reason = f"SIU {outcome.result} referral {referral.number}, for risk {referral.score}"
+    if outcome.result is SiuResult.CONFIRMED:
+        return _reject(claim, referral, outcome, cause, reason)
+    if claim.outcome is None:
+        return advance(claim, cause, "siu.cleared", reason)
+    return Decision(claim, "siu.cleared", reason)
+
+
+def _answered(claim: Claim, referral: Referral, result: SiuResult) -> Claim:
+    tasks = tuple([task for task in claim.open_tasks if task.kind is not TaskKind.SIU])
+    return replace(claim, referral=replace(referral, result=result), open_tasks=tasks)
+
+
+def _reject(claim: Claim, referral: Referral, outcome: SiuOutcome, cause: Cause, reason: str) -> Decision:
+    """The claim rejected, and the customer told why, if it is not closed already. The fraud stays as its fact."""
+    paid = [payment for payment in claim.payments if payment.state not in DEAD]
+    if paid:
+        amount = format_minor(sum(payment.amount_minor for payment in paid), paid[0].currency)
+        reason = f"{reason}; {amount} paid or instructed is to be recovered"
+    if claim.outcome in (Outcome.REJECTED, Outcome.WITHDRAWN):
+        return Decision(claim, "siu.confirmed", reason)
+    claim = claim.decided(Outcome.REJECTED)
+    text = f"Claim {claim.number}: rejected (拒赔). Reason: {outcome.reason}"
+    claim, told = notices.tell(claim, NoticeKind.REJECTION, f"siu-{referral.number}", text, cause, reason)
+    return Decision(claim, "siu.confirmed", reason, told)
