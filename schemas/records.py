@@ -549,6 +549,7 @@ class NoticeKind(StrEnum):
     WITHDRAWN = "withdrawn"
     REOPENED = "reopened"
     PAYEE_CHANGED = "payee-changed"
+    ACCOUNT_NEEDED = "account-needed"
 
 
 class CustomerNotice(Record, frozen=True, kw_only=True):

@@ -1,6 +1,5 @@
 """Who may decide a settlement version (domain: risk, authority), and what their decisions lead to."""
 
-from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import replace
@@ -9,7 +8,7 @@ from schemas.money import format_minor
 from schemas.records import AdjusterDecision, DecisionAction, NoticeKind, Role
 from streams.outcomes import Dead, Park
 from streams.rules import direct, notices, payments
-from streams.rules.admission import BEFORE_APPROVAL, DECISION, undecided
+from streams.rules.admission import BEFORE_APPROVAL, DECISION, registered, undecided
 from streams.rules.claim import Approval, Claim, Notice, Outcome, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
 from streams.rules.lines import terms_of
@@ -29,17 +28,22 @@ def roles_needed(amount_minor: int, limits: AuthorityLimits) -> tuple[Role, ...]
     return Role.HANDLER, Role.APPROVER, Role.MANAGER
 
 
+def needed_by(claim: Claim, settlement: SettlementVersion, limits: AuthorityLimits) -> tuple[Role, ...]:
+    """The roles that must all approve this settlement: as its amount needs, and two when the payee account changed."""
+    roles = roles_needed(_amount(settlement), limits)
+    changed = claim.notice is not None and claim.notice.payee_changed
+    return (Role.HANDLER, Role.APPROVER) if changed and len(roles) == 1 else roles
+
+
 def may_be_automatic(amount_minor: int, risk: int, limits: AuthorityLimits) -> bool:
     """Whether nobody needs to look: the amount and the risk score are both low."""
     return amount_minor <= limits.automatic_minor and risk < limits.automatic_below_risk
 
 
-def approval_task(
-    settlement: SettlementVersion, approvals: Iterable[Approval], limits: AuthorityLimits, cause: Cause
-) -> Task:
+def approval_task(claim: Claim, settlement: SettlementVersion, limits: AuthorityLimits, cause: Cause) -> Task:
     """The open approval: addressed to the first role that has not approved this settlement version."""
-    given = {approval.role for approval in approvals}
-    role = next(role for role in roles_needed(_amount(settlement), limits) if role not in given)
+    given = {approval.role for approval in claim.approvals}
+    role = next(role for role in needed_by(claim, settlement, limits) if role not in given)
     return Task(kind=TaskKind.APPROVAL, addressee=role, opened=cause.ref, about=f"settlement {settlement.version}")
 
 
@@ -47,47 +51,88 @@ def approve(
     claim: Claim, settlement: SettlementVersion, people: tuple[str, str], cause: Cause, rule: str, reason: str
 ) -> Decision:
     """The claim approved: an instruction when something is payable, and the customer told. `people` proposed and
-    approved, and are never the same."""
-    notice = _notice(claim)
+    approved, and are never the same. An amount the claimant must agree with is instructed once that is so."""
     amount = format_minor(settlement.payable_minor, settlement.currency)
-    claim = claim.decided(Outcome.APPROVED)
+    # What is approved anew keeps what others still owe it.
+    kept = claim.without(TaskKind.APPROVAL).open_tasks if claim.outcome is Outcome.APPROVED else ()
+    claim = replace(claim.decided(Outcome.APPROVED), payee_change=None, open_tasks=kept)
     if settlement.payable_minor <= 0:
         text = f"Claim {claim.number}: decided (核赔结论). Nothing is payable: what is covered comes to {amount}."
         claim, told = _tell_decision(claim, settlement, text, cause, reason)
         return Decision(claim, rule, reason, told)
+    above = terms_of(_notice(claim)).agreement_above_minor
+    if above is not None and _amount(settlement) > above and claim.agreed != settlement.version:
+        text = f"Claim {claim.number}: approved (核赔结论). {amount} will be paid once you agree (请确认赔款金额)."
+        claim, told = _tell_decision(claim, settlement, text, cause, reason)
+        reason = f"{reason}; above {format_minor(above, settlement.currency)} the claimant must agree"
+        task = Task(
+            kind=TaskKind.AGREEMENT,
+            addressee="claimant",
+            opened=cause.ref,
+            about=f"settlement {settlement.version}",
+        )
+        return Decision(replace(claim, open_tasks=(*kept, task)), rule, reason, told)
     text = f"Claim {claim.number}: approved (核赔结论). {amount} will be paid to the account you named."
     claim, told = _tell_decision(claim, settlement, text, cause, reason)
-    payment, instruction = payments.instruct(
-        claim.number, settlement, notice, direct.payee(claim, notice), people, cause, reason
-    )
-    claim = replace(claim, payments=(*claim.payments, payment))
-    return Decision(claim, rule, reason, (instruction, *told), (payment,))
+    return _instruct(claim, settlement, people, cause, rule, reason, told)
+
+
+def pay(claim: Claim, settlement: SettlementVersion, cause: Cause, rule: str, reason: str) -> Decision:
+    """Instruct what was approved and only waited for the claimant's agreement."""
+    return _instruct(claim, settlement, _people(claim), cause, rule, reason, ())
+
+
+def ask_again(claim: Claim, payee: str, cause: Cause, rule: str, reason: str, told: tuple[Output, ...]) -> Decision:
+    """An approved amount that was not paid is owed to another account: a new settlement version, approved anew.
+    `payee` is the account's digest. What the claimant agreed to stays agreed."""
+    before, limits = claim.settlement, terms_of(_notice(claim)).authority
+    if before is None:
+        raise ValueError(f"claim {claim.number} is approved without a settlement")
+    settlement = replace(before, version=before.version + 1, payee=payee, cause=cause.ref)
+    agreed = settlement.version if claim.agreed == before.version else 0
+    claim = replace(claim, settlement=settlement, approvals=(), agreed=agreed)
+    task = approval_task(claim, settlement, limits, cause)
+    claim = claim.without(TaskKind.AGREEMENT, TaskKind.APPROVAL)
+    reason = f"{reason}; settlement {settlement.version} needs {' and '.join(needed_by(claim, settlement, limits))}"
+    return Decision(replace(claim, open_tasks=(*claim.open_tasks, task)), rule, reason, told)
 
 
 def on_decision(claim: Claim, decision: AdjusterDecision, cause: Cause, seen: Lookups) -> Decision:
     """Take one person's decision on the current settlement version; the last approval needed pays, one rejection ends.
 
     Raises Park for a version that is not there yet, Dead `old-version` for one that is no longer, Dead `no-authority`
-    for a role the amount does not need, a role already filled, or a person who holds another role on it.
+    for a role the amount does not need, a role already filled, or a person who holds another role on it, and
+    `cooling-off` for an approval too soon after the payee account changed.
     """
-    notice, _ = undecided(claim, "the decision")
+    # An approved amount that could not be paid is approved anew when its account changes.
+    again = claim.outcome is Outcome.APPROVED and claim.payee_change is not None
+    notice, _ = (registered if again else undecided)(claim, "the decision")
     settlement = _settlement(claim, decision)
     limits = terms_of(notice).authority
-    needed = roles_needed(_amount(settlement), limits)
+    needed = needed_by(claim, settlement, limits)
     _check_authority(claim, decision, settlement, needed)
+    change = claim.payee_change
+    if change is not None and decision.action is DecisionAction.APPROVE and cause.at_ms < change.until_ms:
+        when = f"{change.contact} changed the payee account: nobody approves it before its cooling-off has ended"
+        raise Dead("cooling-off", f"decided_at_ms: {when}. Decide again then")
     which = f"settlement {settlement.version} of {format_minor(settlement.payable_minor, settlement.currency)}"
+    if decision.action is DecisionAction.REJECT and again:
+        reason = f"the {decision.role} rejected {which}, and with it the changed account"
+        claim = replace(claim.without(TaskKind.APPROVAL), payee_change=None)
+        return Decision(claim, "authority.rejected-account", reason)
     if decision.action is DecisionAction.REJECT:
         return _reject(claim, decision, settlement, f"the {decision.role} rejected {which}", cause)
     given = (*claim.approvals, Approval(role=decision.role, person=decision.person))
     approvals = tuple(sorted(given, key=lambda approval: RANK[approval.role]))
     claim = replace(claim, approvals=approvals)
     if len(approvals) < len(needed):
-        task = approval_task(settlement, approvals, limits, cause)
+        task = approval_task(claim, settlement, limits, cause)
         reason = f"the {decision.role} approved {which}; the {task.addressee} must too"
-        return Decision(replace(claim, open_tasks=(task,)), "authority.approval", reason)
-    people = (approvals[0].person if len(approvals) > 1 else COMPUTED, approvals[-1].person)
-    reason = f"{which} is approved by {' and '.join(needed)}, as its amount needs"
-    return approve(claim, settlement, people, cause, "authority.approved", reason)
+        open_tasks = (*claim.without(TaskKind.APPROVAL).open_tasks, task)
+        return Decision(replace(claim, open_tasks=open_tasks), "authority.approval", reason)
+    why = "as a changed account needs" if notice.payee_changed else "as its amount needs"
+    reason = f"{which} is approved by {' and '.join(needed)}, {why}"
+    return approve(claim, settlement, _people(claim), cause, "authority.approved", reason)
 
 
 def _settlement(claim: Claim, decision: AdjusterDecision) -> SettlementVersion:
@@ -95,7 +140,7 @@ def _settlement(claim: Claim, decision: AdjusterDecision) -> SettlementVersion:
     settlement, version = claim.settlement, decision.settlement_version or 0
     if settlement is not None and version < settlement.version:
         raise Dead("old-version", f"settlement_version: {version} was replaced by {settlement.version}")
-    waiting = any(task.kind is TaskKind.APPROVAL for task in claim.open_tasks)
+    waiting = not claim.disputed and any(task.kind is TaskKind.APPROVAL for task in claim.open_tasks)
     if settlement is None or version > settlement.version or not waiting:
         raise Park(f"the decision waits for settlement {version}", until=(*BEFORE_APPROVAL, DECISION))
     return settlement
@@ -121,6 +166,30 @@ def _reject(
     text = f"Claim {claim.number}: rejected (拒赔). Reason: {decision.reason}"
     claim, told = notices.tell(claim, NoticeKind.REJECTION, str(settlement.version), text, cause, reason)
     return Decision(claim, "authority.rejected", reason, told)
+
+
+def _people(claim: Claim) -> tuple[str, str]:
+    """Who proposed and who approved the current settlement."""
+    people = [approval.person for approval in claim.approvals]
+    if not people:
+        return COMPUTED, AUTOMATIC
+    return (people[0] if len(people) > 1 else COMPUTED), people[-1]
+
+
+def _instruct(
+    claim: Claim,
+    settlement: SettlementVersion,
+    people: tuple[str, str],
+    cause: Cause,
+    rule: str,
+    reason: str,
+    told: tuple[Output, ...],
+) -> Decision:
+    notice = _notice(claim)
+    account = direct.payee(claim, notice)
+    payment, instruction = payments.instruct(claim.number, settlement, notice, account, people, cause, reason)
+    claim = replace(claim, payments=(*claim.payments, payment))
+    return Decision(claim, rule, reason, (instruction, *told), (payment,))
 
 
 def _tell_decision(

@@ -33,6 +33,8 @@ class TaskKind(StrEnum):
     APPROVAL = "approval"
     SIU = "siu"
     RE_INSPECTION = "re-inspection"
+    AGREEMENT = "agreement"
+    LEGAL = "legal"
 
 
 class Task(_Part, frozen=True, kw_only=True):
@@ -272,6 +274,17 @@ class Clock(_Part, frozen=True, kw_only=True):
     extended: Mark | None = None
 
 
+class PayeeChange(_Part, frozen=True, kw_only=True):
+    """The claim is to be paid to another account than its notice named, and people have not approved that yet.
+
+    `contact` says so, `before` is the digest of the account until then; nobody approves before `until_ms`.
+    """
+
+    contact: str
+    before: str
+    until_ms: int
+
+
 class Complaint(_Part, frozen=True, kw_only=True):
     """A complaint, by the contact that made it; one that was answered is kept."""
 
@@ -299,7 +312,8 @@ class Claim(_Part, frozen=True, kw_only=True):
     """Everything decisions on one claim rest on. `findings` has the newest of each kind, `documents` the kind of each
     by its id; `open_tasks` are oldest first, `reserve_minor` is set aside, `notices` are the customer notices sent,
     `seen` the applied event ids, `acknowledged` the newest version each department says it has seen. `round` counts
-    from 1; a claim that is reopened has the next. The journal keeps what is not here."""
+    from 1; a claim that is reopened has the next. `agreed` and `disputed` are the settlement versions the claimant
+    agreed to and disputes (0 is none). The journal keeps what is not here."""
 
     number: str
     version: int = 0
@@ -323,6 +337,9 @@ class Claim(_Part, frozen=True, kw_only=True):
     round: int = 1
     complaints: tuple[Complaint, ...] = ()
     referral: Referral | None = None
+    payee_change: PayeeChange | None = None
+    agreed: int = 0
+    disputed: int = 0
 
     @property
     def fault(self) -> Fault:
@@ -342,6 +359,10 @@ class Claim(_Part, frozen=True, kw_only=True):
             policy=None if self.policy is None else replace(self.policy, covers=()),
             assessed=tuple(replace(known, buckets={}, lines=(), invoiced=None) for known in self.assessed),
         )
+
+    def without(self, *kinds: TaskKind) -> "Claim":
+        """The claim without open tasks of these kinds."""
+        return replace(self, open_tasks=tuple([task for task in self.open_tasks if task.kind not in kinds]))
 
     def assessed_of(self, damaged: str) -> Assessed | None:
         """What is known of one damaged object's repair."""

@@ -61,8 +61,8 @@ class ClockRule(Struct, frozen=True):
 
 
 def _asked(claim: Claim) -> bool:
-    """Whether the claimant's side still owes facts or documents."""
-    return not _CLAIMANTS_SIDE.isdisjoint([task.addressee for task in claim.open_tasks])
+    """Whether the claimant's side still owes facts or documents; what it owes after the decision is neither."""
+    return claim.outcome is None and not _CLAIMANTS_SIDE.isdisjoint([task.addressee for task in claim.open_tasks])
 
 
 def _document_list_begun(claim: Claim) -> tuple[str, ...]:
@@ -89,9 +89,9 @@ def _payment_begun(claim: Claim) -> tuple[str, ...]:
 
 
 def _payment_over(claim: Claim, about: str) -> bool:
-    return about in [
-        str(payment.settlement_version) for payment in claim.payments if payment.state is PaymentState.SETTLED
-    ]
+    """What could not be paid is paid by a later version."""
+    paid = [payment for payment in claim.payments if payment.state is PaymentState.SETTLED]
+    return any(int(about) <= payment.settlement_version for payment in paid)
 
 
 def _rejection_notice_begun(claim: Claim) -> tuple[str, ...]:

@@ -5,8 +5,7 @@ from typing import Final
 
 from schemas.money import format_minor
 from schemas.records import Contact, ContactKind, NoticeKind
-from streams.outcomes import Dead
-from streams.rules import clocks, complaints, notices, withdrawal
+from streams.rules import agreement, clocks, complaints, notices, payee, withdrawal
 from streams.rules.admission import noticed
 from streams.rules.claim import Claim, Notice, Outcome, PaymentState, Stage, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups
@@ -38,8 +37,14 @@ def on_contact(claim: Claim, contact: Contact, cause: Cause, seen: Lookups) -> D
             return complaints.complain(claim, contact, cause)
         case ContactKind.WITHDRAWAL:
             return withdrawal.withdraw(claim, contact, cause)
-        case ContactKind.BANK_DETAILS | ContactKind.AGREEMENT | ContactKind.DISPUTE:
-            raise Dead("not-taken", f"kind: the hub does not take {contact.kind} yet: tell the claims desk")
+        case ContactKind.AGREEMENT:
+            return agreement.agree(claim, contact, cause)
+        case ContactKind.DISPUTE:
+            return agreement.dispute(claim, contact, cause)
+        case ContactKind.BANK_DETAILS:
+            if contact.payee is None:
+                raise ValueError(f"contact {contact.contact_id} has no account")
+            return payee.change(claim, notice, contact, contact.payee, cause)
 
 
 def _inquiry(claim: Claim, notice: Notice, contact: Contact, cause: Cause) -> Decision:

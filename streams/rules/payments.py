@@ -10,8 +10,8 @@ from schemas.money import format_minor
 from schemas.records import BankAccount, NoticeKind, PaymentInstruction, PaymentStatus, PaymentStatusCode
 from streams.outcomes import Dead, Park
 from streams.rules import direct, notices
-from streams.rules.admission import BEFORE_APPROVAL, DECISION, WAKE, registered
-from streams.rules.claim import Claim, Notice, Payment, PaymentState, SettlementVersion
+from streams.rules.admission import BEFORE_APPROVAL, CONTACT, DECISION, WAKE, registered
+from streams.rules.claim import DEAD, Claim, Notice, Outcome, Payment, PaymentState, SettlementVersion, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
 from streams.rules.lines import LINES
 
@@ -25,6 +25,9 @@ STATE_OF: Final[Mapping[PaymentStatusCode, PaymentState]] = {
     PaymentStatusCode.ACCC: PaymentState.SETTLED,
     PaymentStatusCode.RJCT: PaymentState.REJECTED,
 }
+WRONG_ACCOUNT: Final = "AC"
+"""How the ISO 20022 reason codes begin that say something is wrong with the account."""
+
 RANK: Final[Mapping[PaymentState, int]] = {
     PaymentState.INSTRUCTED: 0,
     PaymentState.ACCEPTED: 1,
@@ -33,6 +36,7 @@ RANK: Final[Mapping[PaymentState, int]] = {
     PaymentState.REJECTED: 3,
     PaymentState.RETURNED: 4,
 }
+_BEFORE_INSTRUCTION: Final = frozenset({TaskKind.APPROVAL, TaskKind.AGREEMENT})
 MAYBE_PAID: Final = frozenset({"AM05", "DUPL", "DU01", "DU02", "DU03", "DU04", "DU05"})
 """ISO 20022 reasons for which a rejection means that an earlier send has probably landed: asked about, never resent."""
 
@@ -93,6 +97,15 @@ def instruct(
     return payment, Output("finance.payment-instruction.v1", claim, instruction, rule, reason)
 
 
+def unpaid(claim: Claim) -> bool:
+    """Whether an amount is approved and neither paid nor on its way: it waits for the claimant, or did not arrive."""
+    settlement = claim.settlement
+    if claim.outcome is not Outcome.APPROVED or settlement is None or settlement.payable_minor <= 0:
+        return False
+    alive = [it.settlement_version for it in claim.payments if it.state not in DEAD]
+    return settlement.version not in alive
+
+
 def on_payment_status(claim: Claim, status: PaymentStatus, cause: Cause, seen: Lookups) -> Decision:
     """Move a payment forward by what finance says; statuses may come in any order and a late one changes nothing.
 
@@ -116,13 +129,20 @@ def on_payment_status(claim: Claim, status: PaymentStatus, cause: Cause, seen: L
         return Decision(claim, "payments.late-status", f"{code} changes nothing: {payment.id} is {payment.state}")
     amount = format_minor(payment.amount_minor, payment.currency)
     reason = f"finance says {code}: instruction {payment.id} of {amount} is {state}"
-    return move(claim, notice, payment, state, cause, f"payments.{state}", reason)
+    return move(claim, notice, payment, state, cause, f"payments.{state}", reason, status.reason_code)
 
 
 def move(
-    claim: Claim, notice: Notice, payment: Payment, state: PaymentState, cause: Cause, rule: str, reason: str
+    claim: Claim,
+    notice: Notice,
+    payment: Payment,
+    state: PaymentState,
+    cause: Cause,
+    rule: str,
+    reason: str,
+    code: str | None = None,
 ) -> Decision:
-    """A payment in its new state; who is paid hears of it."""
+    """A payment in its new state; who is paid hears of it, and who should be when `code` blames the account."""
     moved = replace(payment, state=state)
     claim = replace(claim, payments=tuple(moved if known.id == moved.id else known for known in claim.payments))
     outputs: tuple[Output, ...] = ()
@@ -131,6 +151,10 @@ def move(
         text = f"Claim {claim.number}: {amount} has been paid to the account you named (赔款已支付)."
         claim, told = notices.tell(claim, NoticeKind.PAID, str(payment.settlement_version), text, cause, reason)
         outputs = (*told, *direct.advice(claim, notice, moved, cause, reason))
+    elif state in DEAD and (code or "").startswith(WRONG_ACCOUNT):
+        amount = format_minor(payment.amount_minor, payment.currency)
+        text = f"Claim {claim.number}: {amount} could not be paid to the account you named; name another (请更正账户)."
+        claim, outputs = notices.tell(claim, NoticeKind.ACCOUNT_NEEDED, payment.id, text, cause, reason)
     return Decision(claim, rule, reason, outputs, (moved,))
 
 
@@ -139,6 +163,6 @@ def instructed(claim: Claim, instruction: str, what: str) -> Payment:
     for payment in claim.payments:
         if payment.id == instruction:
             return payment
-    if claim.outcome is None:
-        raise Park(f"{what} waits for an instruction", until=(*BEFORE_APPROVAL, WAKE, DECISION))
+    if claim.outcome is None or any(task.kind in _BEFORE_INSTRUCTION for task in claim.open_tasks):
+        raise Park(f"{what} waits for an instruction", until=(*BEFORE_APPROVAL, WAKE, DECISION, CONTACT))
     raise Dead("unknown-instruction", "instruction_id: the claim never gave this instruction")

@@ -114,7 +114,9 @@ class Contracted(_Data, frozen=True, kw_only=True):
 class Terms(_Data, frozen=True, kw_only=True):
     """The rules of a product from a date on. `above_minor` are amounts above which more is asked, by what is asked;
     which of them a line has, its rules say. `catalogue` has how the codes of eligible bill items begin, `reserve_minor`
-    what a claim of a cause costs on average, `other` being all causes it does not name."""
+    what a claim of a cause costs on average, `other` being all causes it does not name. Settled amounts above
+    `agreement_above_minor` are paid once the claimant agrees; without it none needs that. Nobody approves a changed
+    payee account within `payee_cooling_off_days` calendar days."""
 
     since: datetime
     above_minor: Mapping[str, int] = {}
@@ -128,6 +130,8 @@ class Terms(_Data, frozen=True, kw_only=True):
     clocks: tuple[ClockTerms, ...] = ()
     contracted: Mapping[str, Contracted] = {}
     reserve_minor: Mapping[str, int] = {}
+    agreement_above_minor: int | None = None
+    payee_cooling_off_days: int = 0
 
 
 class FactKind(StrEnum):

@@ -30,7 +30,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     claim, referred = referrals.refer(claim, found, terms, cause)
     if referred:
         outputs, reason = (*outputs, *referred), f"{reason}; {risk.in_words(found)}, so SIU is asked"
-    wanted = [*_documents(registered), *line.tasks(registered), *referrals.awaited(claim)]
+    wanted = [*_documents(registered), *line.tasks(registered), *referrals.awaited(claim), *_disputed(claim)]
     tasks = _open_tasks(wanted, claim.open_tasks, cause)
     if tasks:
         opened = [task for task in tasks if task not in claim.open_tasks]
@@ -65,7 +65,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
         decided = authority.approve(claim, settlement, people, cause, "authority.automatic", told)
         decided = replace(decided, outputs=(*outputs, *decided.outputs))
         return spot_checks.draw(decided, terms.spot_checks, cause)
-    task = authority.approval_task(settlement, claim.approvals, terms.authority, cause)
+    task = authority.approval_task(claim, settlement, terms.authority, cause)
     kept = _kept(task, claim.open_tasks)
     return Decision(
         replace(claim, open_tasks=(kept,)), "settlement.computed", f"{told}; the {task.addressee} decides", outputs
@@ -86,6 +86,12 @@ def _documents(claim: Registered) -> Iterator[Wanted]:
     for wanted in claim.terms.documents:
         if claim.notice.estimated_loss_minor > wanted.above_minor and wanted.kind not in sent:
             yield Wanted(TaskKind.DOCUMENTS, "claimant", wanted.kind)
+
+
+def _disputed(claim: Claim) -> Iterator[Wanted]:
+    """Legal, while the claimant disputes the amount."""
+    if claim.disputed:
+        yield Wanted(TaskKind.LEGAL, "legal", f"settlement {claim.disputed}")
 
 
 def _ask_for_documents(claim: Claim, cause: Cause, reason: str) -> tuple[Claim, tuple[Output, ...]]:

@@ -39,8 +39,11 @@ def _after_outcome(claim: Claim, outcome: Outcome) -> Stage:
             return Stage.NOT_ACCEPTED
         case Outcome.REJECTED | Outcome.WITHDRAWN:
             return Stage.CLOSED
-        case Outcome.APPROVED if not claim.payments:
+        case Outcome.APPROVED if any(task.kind is TaskKind.AGREEMENT for task in claim.open_tasks):
             return Stage.DECIDED
-    states = [payment.state for payment in claim.payments if payment.state not in DEAD]
-    settled = bool(states) and all(state is PaymentState.SETTLED for state in states)
+        case Outcome.APPROVED if not claim.payments:
+            agreed = claim.settlement is not None and claim.agreed == claim.settlement.version
+            return Stage.AGREED if agreed else Stage.DECIDED
+    alive = [payment.state for payment in claim.payments if payment.state not in DEAD]
+    settled = claim.payments[-1].state not in DEAD and all(state is PaymentState.SETTLED for state in alive)
     return Stage.PAID if settled else Stage.PAYING

@@ -31,7 +31,9 @@ def on_statement_line(claim: Claim, line: StatementLine, cause: Cause, seen: Loo
         if payment.state in DEAD:
             return Decision(claim, "statements.known", f"{booked}; it was returned before", noted=True)
         reason = f"{booked}{f' ({line.reason_code})' if line.reason_code else ''}: the payee does not have it"
-        return move(claim, notice, payment, PaymentState.RETURNED, cause, "statements.returned", reason)
+        return move(
+            claim, notice, payment, PaymentState.RETURNED, cause, "statements.returned", reason, line.reason_code
+        )
     if payment.state in (PaymentState.SETTLED, PaymentState.RETURNED):
         return Decision(claim, "statements.known", f"{booked}; it was {payment.state} before", noted=True)
     reason = f"{booked}, which was {payment.state}"

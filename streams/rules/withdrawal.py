@@ -11,11 +11,12 @@ from streams.rules import notices
 from streams.rules.admission import registered
 from streams.rules.claim import Claim, Outcome, PaymentState, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
+from streams.rules.payments import unpaid
 from streams.rules.stage import stage_of
 
 WITHDRAWN: Final = "withdrawal.withdrawn"
 REOPENED: Final = "withdrawal.reopened"
-_ON_ITS_WAY: Final = frozenset({PaymentState.INSTRUCTED, PaymentState.ACCEPTED})
+_ON_ITS_WAY: Final = frozenset({PaymentState.INSTRUCTED, PaymentState.ACCEPTED, PaymentState.UNKNOWN})
 
 
 def withdraw(claim: Claim, contact: Contact, cause: Cause) -> Decision:
@@ -25,7 +26,7 @@ def withdraw(claim: Claim, contact: Contact, cause: Cause) -> Decision:
     """
     if any(payment.state in _ON_ITS_WAY for payment in claim.payments):
         raise Dead("too-late", "kind: a payment was instructed, so money is on its way and nothing can be withdrawn")
-    if claim.outcome is not None:
+    if claim.outcome is not None and not unpaid(claim):
         raise Dead("too-late", f"kind: the claim is decided ({claim.outcome}), so nothing is left to be withdrawn")
     if claim.policy is None and claim.round == 1:
         why = "the notice was withdrawn before it was registered"
@@ -48,8 +49,8 @@ def reopen(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Decision:
     before the claim is registered; Dead `not-ended` for one that is under way or whose money is.
     """
     registered(claim, "the decision to reopen")
-    unpaid = claim.payments and claim.payments[-1].state is not PaymentState.SETTLED
-    if claim.outcome is None or unpaid:
+    moving = any(payment.state in _ON_ITS_WAY for payment in claim.payments)
+    if claim.outcome is None or moving or unpaid(claim):
         raise Dead("not-ended", f"action: the claim is {stage_of(claim)}, so there is nothing to reopen yet")
     policy, ended = claim.policy, claim.outcome
     if policy is None:
@@ -65,7 +66,7 @@ def reopen(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Decision:
         opened=cause.ref,
         about=f"policy {policy.number} for the new round",
     )
-    claim = replace(claim, outcome=None, round=round_, approvals=(), policy=None, open_tasks=(task,))
+    claim = replace(claim, outcome=None, round=round_, approvals=(), payee_change=None, policy=None, open_tasks=(task,))
     text = f"Claim {claim.number}: we take it up again (重新立案): {decision.reason}"
     claim, told = notices.tell(claim, NoticeKind.REOPENED, str(round_), text, cause, reason)
     wanted = PolicyWanted(policy_number=policy.number, claim=claim.number, at_ms=cause.at_ms)

@@ -227,19 +227,19 @@ def _two_people(teller: Teller) -> list[Step]:
 
 
 def _payee_changed(teller: Teller) -> list[Step]:
-    """Papers, and a second notice with another account: a person must look."""
+    """Papers, and a second notice with another account: two people must look."""
     policy, claim = _policy(teller), _Facts(teller)
     first, second = claim.notice(policy), claim.notice(policy, payee=make.OTHER_PAYEE)
     estimate, invoice = claim.repair(policy)
-    decision = make.decision(claim=claim.claim)
-    everything: list[Record] = [policy, first, second, estimate, invoice, decision]
+    decisions = [make.decision(role, claim=claim.claim) for role in (Role.HANDLER, Role.APPROVER)]
+    everything: list[Record] = [policy, first, second, estimate, invoice, *decisions]
     documents = [teller.say(make.document(claim=claim.claim, document_id=f"DOC-{number}")) for number in (1, 2, 3)]
     return [
         Step((teller.say(policy),)),
         Step((teller.say(first),)),
         Step((*documents, teller.again(documents[0]))),
         Step((teller.say(second),)),
-        Step((*map(teller.say, (estimate, invoice, decision)), *_statuses(teller, everything))),
+        Step((*map(teller.say, (estimate, invoice, *decisions)), *_statuses(teller, everything))),
         Step((teller.say(make.document(claim=claim.claim, document_id="DOC-late")),)),
     ]
 

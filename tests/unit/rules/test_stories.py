@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.records import (
+    ContactKind,
     CustomerNotice,
     Fault,
     FindingKind,
@@ -35,6 +36,7 @@ from tests.claims import (
     THIRD,
     amount_answer,
     bill,
+    contact,
     decision,
     document,
     estimate,
@@ -106,14 +108,16 @@ A_WAREHOUSE_BURNS: tuple[Record, ...] = (
     amount_answer(),
     decision(Role.HANDLER),
     decision(Role.APPROVER),
+    contact(ContactKind.AGREEMENT, settlement_version=1),
     payment_status(INSTRUCTION, 288_517_82 + 6_666_67),
 )
 STORIES = (FAST_TRACK, BY_TWO_PEOPLE, IN_HOSPITAL, AFTER_AN_ACCIDENT, A_WAREHOUSE_BURNS)
 
 MOVES = {
     Stage.REPORTED: set(Stage) - {Stage.PAID, Stage.CLOSED},
-    Stage.INVESTIGATING: {Stage.INVESTIGATING, Stage.ASSESSING, Stage.PAYING},
-    Stage.ASSESSING: {Stage.ASSESSING, Stage.INVESTIGATING, Stage.PAYING},
+    Stage.INVESTIGATING: {Stage.INVESTIGATING, Stage.ASSESSING, Stage.DECIDED, Stage.PAYING},
+    Stage.ASSESSING: {Stage.ASSESSING, Stage.INVESTIGATING, Stage.DECIDED, Stage.PAYING},
+    Stage.DECIDED: {Stage.DECIDED, Stage.PAYING},
     Stage.PAYING: {Stage.PAYING, Stage.PAID},
     Stage.PAID: {Stage.PAID},
 }

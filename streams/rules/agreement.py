@@ -1,0 +1,71 @@
+"""Whether the claimant agrees with the amount: some amounts are paid only then, and a dispute goes to legal."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from schemas.records import Contact
+from streams.outcomes import Dead, Park
+from streams.rules import authority
+from streams.rules.admission import BEFORE_APPROVAL, DECISION, WAKE, registered
+from streams.rules.claim import Claim, Outcome, SettlementVersion, Task, TaskKind
+from streams.rules.decision import Cause, Decision
+from streams.rules.progress import advance
+
+AGREED: Final = "agreement.agreed"
+DISPUTED: Final = "agreement.disputed"
+
+
+def agree(claim: Claim, contact: Contact, cause: Cause) -> Decision:
+    """Note that the claimant agrees; an approved amount that waited for it is paid. It ends a dispute of the amount.
+
+    Raises Park for a settlement that is not there yet, Dead `old-version` for one that is no longer, `too-late` when
+    the claim ended without being paid.
+    """
+    settlement = _settlement(claim, contact)
+    if claim.outcome not in (None, Outcome.APPROVED):
+        raise Dead("too-late", f"kind: the claim has ended ({claim.outcome}), so there is nothing to agree to")
+    version = settlement.version
+    reason = f"contact {contact.contact_id}: the claimant agrees with settlement {version}"
+    if claim.agreed == version and not claim.disputed:
+        return Decision(claim, AGREED, f"{reason}, as before", noted=True)
+    disputed, claim = claim.disputed, replace(claim, agreed=version, disputed=0)
+    if claim.outcome is None:
+        return advance(claim, cause, AGREED, reason) if disputed else Decision(claim, AGREED, reason)
+    claim = claim.without(TaskKind.AGREEMENT, TaskKind.LEGAL)
+    approving = any(task.kind is TaskKind.APPROVAL for task in claim.open_tasks)
+    if approving or settlement.payable_minor <= 0 or version in [p.settlement_version for p in claim.payments]:
+        return Decision(claim, AGREED, reason)
+    return authority.pay(claim, settlement, cause, AGREED, reason)
+
+
+def dispute(claim: Claim, contact: Contact, cause: Cause) -> Decision:
+    """Ask legal about an amount the claimant does not agree with; it is not approved or paid meanwhile, unless it is
+    on its way already.
+
+    Raises Park and Dead as `agree` does, but a rejection may be disputed too.
+    """
+    settlement = _settlement(claim, contact)
+    if claim.outcome is Outcome.WITHDRAWN:
+        raise Dead("too-late", "kind: the claim was withdrawn, so there is nothing to dispute")
+    version = settlement.version
+    reason = f"contact {contact.contact_id}: the claimant disputes settlement {version}"
+    if claim.disputed == version:
+        return Decision(claim, DISPUTED, f"{reason}, as before", noted=True)
+    claim = replace(claim, disputed=version, agreed=0)
+    if claim.outcome is None:
+        return advance(claim, cause, DISPUTED, reason)
+    task = Task(kind=TaskKind.LEGAL, addressee="legal", opened=cause.ref, about=f"settlement {version}")
+    claim = claim.without(TaskKind.AGREEMENT)
+    return Decision(replace(claim, open_tasks=(*claim.open_tasks, task)), DISPUTED, reason)
+
+
+def _settlement(claim: Claim, contact: Contact) -> SettlementVersion:
+    """The settlement the contact is about, if it is the current one."""
+    registered(claim, f"the {contact.kind}")
+    settlement, version = claim.settlement, contact.settlement_version or 0
+    if settlement is not None and version < settlement.version:
+        raise Dead("old-version", f"settlement_version: {version} was replaced by {settlement.version}")
+    if settlement is None or version > settlement.version:
+        raise Park(f"the {contact.kind} waits for settlement {version}", until=(*BEFORE_APPROVAL, WAKE, DECISION))
+    return settlement
