@@ -1,8 +1,8 @@
 """Whole claims as data: what each department says and when, and all that must come of it.
 
 Each is a file in `fixtures`, played by the demo, the tests and whoever wants to see how a claim goes. A record there
-says only what matters to its story. The rest is as in its topic's example; but a time is the time the record is said
-at, and what only one claim has (papers, photos, phone, account) is drawn from the claim's number.
+says only what matters to its story. The rest is as in its topic's first example; but a time is the one the record is
+said at, and what only one claim has (papers, photos, phone, account) is drawn from the claim's number.
 
 Times are fixed, so that every run leads to the same ledger. People, plates and accounts are made up.
 """
@@ -185,7 +185,11 @@ def _own(example: Mapping[str, Any], claim: str, event_id: str, at_ms: int) -> d
 
 @cache
 def _example(topic: str) -> Mapping[str, Any]:
-    record: dict[str, Any] = msgspec.json.decode(_EXAMPLES.joinpath(f"{topic}.01.pass.json").read_bytes())["record"]
+    """The first of a topic's examples, by their names."""
+    examples = (
+        file for file in _EXAMPLES.iterdir() if file.name.startswith(f"{topic}.") and file.name.endswith(".pass.json")
+    )
+    record: dict[str, Any] = msgspec.json.decode(min(examples, key=lambda file: file.name).read_bytes())["record"]
     return record
 
 
