@@ -57,11 +57,11 @@ class Behind(NamedTuple):
 
 
 class _Page(NamedTuple):
-    """What the snapshots of a page come to."""
+    """What the snapshots of a page come to; `decided` has the ref of each decision, and whose claim it is on."""
 
     figures: dict[str, ClaimFigures]
     movements: list[Movement]
-    decided: list[str]
+    decided: list[tuple[str, str]]
 
 
 def behind(connection: Connection) -> list[Behind]:
@@ -100,12 +100,14 @@ def _read_page(connection: Connection, codec: Codec, lane: int, end: int) -> int
     if last <= seq:
         return seq
     o = outbox.c
-    query = select(o.cause, o.headers, o.value).where(o.lane == lane, o.seq > seq, o.seq <= last, o.topic == STATUS)
+    query = select(o.subject, o.cause, o.headers, o.value).where(
+        o.lane == lane, o.seq > seq, o.seq <= last, o.topic == STATUS
+    )
     statuses = []
-    for cause, headers, value in connection.execute(query.order_by(o.seq)):
+    for subject, cause, headers, value in connection.execute(query.order_by(o.seq)):
         status = codec.decode(STATUS, value, unpack_headers(headers))
         assert isinstance(status, ClaimStatus)
-        statuses.append((cause, status))
+        statuses.append((subject, cause, status))
     page = _followed(connection, lane, statuses)
     found = _described(connection, page.figures)
     _write(connection, page, found)
@@ -114,17 +116,17 @@ def _read_page(connection: Connection, codec: Codec, lane: int, end: int) -> int
     return last
 
 
-def _followed(connection: Connection, lane: int, statuses: Sequence[tuple[str, ClaimStatus]]) -> _Page:
-    numbers = sorted({status.claim for _, status in statuses})
+def _followed(connection: Connection, lane: int, statuses: Sequence[tuple[str, str, ClaimStatus]]) -> _Page:
+    numbers = sorted({number for number, _, _ in statuses})
     figures = {row.claim: ClaimFigures(**row._mapping) for row in _rows_of(connection, numbers)}
     movements, decided = [], []
-    for cause, status in statuses:
-        known = figures.setdefault(status.claim, ClaimFigures(status.claim, lane))
+    for number, cause, status in statuses:
+        known = figures.setdefault(number, ClaimFigures(number, lane))
         movement = follow(known, status)
         if movement is not None:
             movements.append(movement)
         if cause.startswith(DECISIONS):
-            decided.append(cause)
+            decided.append((cause, number))
     return _Page(figures, movements, decided)
 
 
@@ -156,15 +158,14 @@ def _write_people(connection: Connection, codec: Codec, page: _Page) -> None:
     """Count the decisions of a page by who took them."""
     j = journal.c
     taken: Counter[tuple[str | int, ...]] = Counter()
-    for refs in _parts(page.decided, _AT_ONCE // 4):
-        places = [(topic, *map(int, numbers)) for topic, *numbers in (ref.split("/") for ref in refs)]
-        query = select(j.at_ms, j.headers, j.value).where(
-            tuple_(j.topic, j.generation, j.partition, j.offset).in_(places)
-        )
-        for at_ms, headers, value in connection.execute(query):
+    place = (j.topic, j.generation, j.partition, j.offset)
+    for some in _parts(page.decided, _AT_ONCE // len(place)):
+        places = {(topic, *map(int, at)): number for ref, number in some for topic, *at in [ref.split("/")]}
+        query = select(*place, j.at_ms, j.headers, j.value).where(tuple_(*place).in_(list(places)))
+        for *at, at_ms, headers, value in connection.execute(query):
             decision = codec.decode(DECISIONS, value, unpack_headers(headers))
             assert isinstance(decision, AdjusterDecision)
-            month = day_number(at_ms, page.figures[decision.claim].line) // 100
+            month = day_number(at_ms, page.figures[places[tuple(at)]].line) // 100
             taken[decision.person, decision.role, decision.action, month] += 1
     _add(connection, report_people, taken)
 
