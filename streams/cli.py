@@ -296,6 +296,30 @@ def claim_why(
     _print_from_ledger(lambda ledger: why.read_explanations(ledger, number, output), why.show_explanations, as_json)
 
 
+@claim.command("archive")
+def claim_archive(
+    number: Annotated[str | None, typer.Argument(metavar="[CLAIM]", help="Claim number.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Write the case file into this new folder.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Check the case file in this folder; exit 1 when broken.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Check without asking the ledger.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a claim's case file, every record with its bytes in a hash chain; or check one. It holds personal data."""
+    from streams.commands import archive
+    from streams.commands.failures import WrongInput
+    from streams.settings import load_settings
+
+    if (number is None) is (check is None) or (number is None) is not (to is None):
+        raise WrongInput("say either CLAIM --to FOLDER or --check FOLDER")
+    if number is not None and to is not None:
+        _print(archive.archive(load_settings(), number, to), archive.show_archived, as_json)
+    elif check is not None:
+        found = archive.check(load_settings(), check, offline=offline)
+        _print(found, archive.show_checked, as_json)
+        if found.broken:
+            raise typer.Exit(FAILED)
+
+
 @app.command()
 def reports(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which report; ls lists them.")],

@@ -36,6 +36,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "streams.stack.errors.StackError": Exit.UNAVAILABLE,
     "schemas.codec.RegistryUnavailable": Exit.UNAVAILABLE,
     "schemas.codec.UnknownSchema": Exit.UNAVAILABLE,
+    "sinks.case_file.CaseFileError": WRONG_USE,
     "sinks.ledger.port.LedgerUnavailable": Exit.UNAVAILABLE,
     "sinks.ledger.rebuild.NotEmpty": WRONG_USE,
     "sinks.ledger.port.TopicChanged": Exit.UNAVAILABLE,

@@ -111,6 +111,14 @@ class Contracted(_Data, frozen=True, kw_only=True):
     account: BankAccount
 
 
+class RetentionTerms(_Data, frozen=True, kw_only=True):
+    """For how many years a case file is kept after the contract ends: when that was for a year at most, or longer."""
+
+    short_years: int
+    long_years: int
+    source: str
+
+
 class Terms(_Data, frozen=True, kw_only=True):
     """The rules of a product from a date on. `above_minor` are amounts above which more is asked, by what is asked;
     which of them a line has, its rules say. `catalogue` has how the codes of eligible bill items begin, `reserve_minor`
@@ -132,6 +140,7 @@ class Terms(_Data, frozen=True, kw_only=True):
     reserve_minor: Mapping[str, int] = {}
     agreement_above_minor: int | None = None
     payee_cooling_off_days: int = 0
+    retention: RetentionTerms | None = None
 
 
 class FactKind(StrEnum):
