@@ -720,3 +720,113 @@ class SiuOutcome(Record, frozen=True, kw_only=True):
     person: Identifier
     reason: Text
     at_ms: TimeMs
+
+
+class RecoveryKind(StrEnum):
+    """What is to come back of what was paid: from whoever is at fault, from selling what is left of a total loss, from
+    whoever was paid too much, or from the reinsurer."""
+
+    SUBROGATION = "subrogation"
+    SALVAGE = "salvage"
+    REPAYMENT = "repayment"
+    REINSURANCE = "reinsurance"
+
+
+class RecoveryCase(Record, frozen=True, kw_only=True):
+    """A recovery as it stands now: told when it opens and with each receipt."""
+
+    claim: Identifier
+    recovery_id: Identifier
+    kind: RecoveryKind
+    due_minor: Annotated[int, Meta(gt=0, le=10**15)]
+    received_minor: AmountMinor = 0
+    closed: bool = False
+    currency: Currency
+    due_at_ms: TimeMs
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class RecoveryReceipt(Record, frozen=True, kw_only=True):
+    """Money that came in for a recovery; below zero it is money that went back, as of a bounced transfer."""
+
+    claim: Identifier
+    recovery_id: Identifier
+    receipt_id: Identifier
+    amount_minor: Annotated[int, Meta(ge=-(10**15), le=10**15)]
+    currency: Currency
+    at_ms: TimeMs
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+
+
+class ReinsuranceNoticeKind(StrEnum):
+    """What a reinsurer is told: that a claim is above the treaty's threshold or a step higher, that it no longer is,
+    or that its share of what was paid is due, at once or with the next account."""
+
+    NOTICE = "notice"
+    RELEASE = "release"
+    CASH_CALL = "cash-call"
+    RECOVERY_DUE = "recovery-due"
+
+
+class ReinsuranceNotice(Record, frozen=True, kw_only=True):
+    """A reinsurer is told of a large claim: what it costs or has cost before reinsurance, and the reinsurer's share."""
+
+    claim: Identifier
+    notice_id: Identifier
+    kind: ReinsuranceNoticeKind
+    treaty: Identifier
+    gross_minor: AmountMinor
+    ceded_minor: AmountMinor
+    recovery_id: Identifier | None = None
+    currency: Currency
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class ReinsuranceReply(Record, frozen=True, kw_only=True):
+    """What the reinsurer says to a notice; `reason` says why when it does not agree."""
+
+    claim: Identifier
+    notice_id: Identifier
+    agreed: bool
+    reason: Text
+    at_ms: TimeMs
+
+
+class RegulatorReportKind(StrEnum):
+    """What the regulator hears of a single claim."""
+
+    LARGE_LOSS = "large-loss"
+    INCIDENT = "incident"
+
+
+class RegulatorReport(Record, frozen=True, kw_only=True):
+    """The regulator hears of a large loss the day it is known, or of an incident; `about` says of which clock."""
+
+    claim: Identifier
+    report_id: Identifier
+    kind: RegulatorReportKind
+    line: Identifier
+    about: Annotated[str, Meta(max_length=256)] = ""
+    source: Text
+    amount_minor: AmountMinor
+    currency: Currency
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class RegulatorAcknowledgement(Record, frozen=True, kw_only=True):
+    """The regulator has received a report."""
+
+    claim: Identifier
+    report_id: Identifier
+    at_ms: TimeMs

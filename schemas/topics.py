@@ -34,6 +34,12 @@ from schemas.records import (
     Policy,
     PolicyWanted,
     Record,
+    RecoveryCase,
+    RecoveryReceipt,
+    RegulatorAcknowledgement,
+    RegulatorReport,
+    ReinsuranceNotice,
+    ReinsuranceReply,
     RepairOrder,
     ReserveMovement,
     SiuOutcome,
@@ -79,6 +85,9 @@ class Owner(StrEnum):
     OPERATIONS = "operations"
     HUB = "hub"
     SIU = "siu"
+    RECOVERY = "recovery"
+    REINSURANCE = "reinsurance"
+    REGULATOR = "regulator"
 
 
 class Topic(Struct, frozen=True, kw_only=True):
@@ -171,6 +180,12 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("finance.reserve-movement.v1", _OUT, ReserveMovement),
         _topic("siu.referral.v1", _OUT, SiuReferral),
         _topic("siu.outcome.v1", _IN, SiuOutcome),
+        _topic("recovery.case.v1", _OUT, RecoveryCase),
+        _topic("recovery.receipt.v1", _IN, RecoveryReceipt),
+        _topic("reinsurance.notice.v1", _OUT, ReinsuranceNotice),
+        _topic("reinsurance.reply.v1", _IN, ReinsuranceReply),
+        _topic("regulator.report.v1", _OUT, RegulatorReport),
+        _topic("regulator.acknowledgement.v1", _IN, RegulatorAcknowledgement),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

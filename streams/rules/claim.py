@@ -6,7 +6,17 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.records import BankAccount, Bucket, Fault, FindingKind, PolicyCover, Role, SiuResult
+from schemas.records import (
+    BankAccount,
+    Bucket,
+    Fault,
+    FindingKind,
+    PolicyCover,
+    RecoveryKind,
+    ReinsuranceNoticeKind,
+    Role,
+    SiuResult,
+)
 
 
 class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -151,7 +161,7 @@ class KeptBill(_Part, frozen=True, kw_only=True):
 class SettlementVersion(_Part, frozen=True, kw_only=True):
     """One computed version of what is owed, per cover in minor units. `payable_minor` below zero is a recovery.
     `payee` is the digest of the account it is owed to: another account, like another amount or another round of a
-    reopened claim, is another version.
+    reopened claim, is another version. `salvage_minor` is what is left of a total loss, and the insurer's once paid.
 
     Its steps are told in the reason of the decision that `cause` refers to, and can be computed again at any time.
     """
@@ -163,6 +173,7 @@ class SettlementVersion(_Part, frozen=True, kw_only=True):
     payee: str
     cause: str
     round: int = 1
+    salvage_minor: int = 0
 
 
 class Outcome(StrEnum):
@@ -293,6 +304,39 @@ class Complaint(_Part, frozen=True, kw_only=True):
     answered: bool = False
 
 
+class Recovery(_Part, frozen=True, kw_only=True):
+    """Something that is to come back of what was paid; `receipts` are the amounts that came, by the receipt's id."""
+
+    id: str
+    kind: RecoveryKind
+    due_minor: int
+    due_at_ms: int
+    receipts: dict[str, int] = {}
+
+    @property
+    def received_minor(self) -> int:
+        """What has come back so far, in minor units."""
+        return sum(self.receipts.values())
+
+
+class Ceded(_Part, frozen=True, kw_only=True):
+    """What a reinsurer was told: the step above the treaty's threshold, or its share of what was paid. `agreed` is what
+    it said to it."""
+
+    id: str
+    kind: ReinsuranceNoticeKind
+    step: int = 0
+    share_minor: int
+    agreed: bool | None = None
+
+
+class Reported(_Part, frozen=True, kw_only=True):
+    """What the regulator was told, once: of the large loss, or of a clock that ran out."""
+
+    mark: str
+    acknowledged: bool = False
+
+
 class Stage(StrEnum):
     """Where a claim stands, derived from its facts, tasks and money."""
 
@@ -330,6 +374,9 @@ class Claim(_Part, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     payments: tuple[Payment, ...] = ()
     reserve_minor: int = 0
+    recoveries: tuple[Recovery, ...] = ()
+    ceded: tuple[Ceded, ...] = ()
+    reported: tuple[Reported, ...] = ()
     notices: tuple[str, ...] = ()
     clocks: tuple[Clock, ...] = ()
     seen: tuple[str, ...] = ()

@@ -1,11 +1,12 @@
-"""What follows from a claim's change, whatever rule made it: its clocks, and what is set aside for it.
+"""What follows from a claim's change, whatever rule made it: its clocks, what is set aside for it, what is to come back
+of what was paid, and what reinsurer and regulator hear.
 
-Nothing here changes what is owed, or waits for anybody: a payment is never later for it (Insurance Law art. 28).
+Nothing here changes what is owed, or waits for anybody: a payment is never later for it (Insurance Law art. 29).
 """
 
 from msgspec.structs import replace
 
-from streams.rules import clocks, reserves
+from streams.rules import clocks, recoveries, regulator, reinsurance, reserves
 from streams.rules.claim import Claim, Notice
 from streams.rules.decision import Cause, Output
 
@@ -13,10 +14,25 @@ from streams.rules.decision import Cause, Output
 def follow(before: Claim, after: Claim, cause: Cause) -> tuple[Claim, tuple[Output, ...]]:
     """The claim after a record, with all that follows from what the record changed, and what is sent for it."""
     after = clocks.run(before, after, cause)
-    notice = after.notice
-    if notice is None or _same_money(before, after):
+    notice, outputs = after.notice, list[Output]()
+    if notice is None:
         return after, ()
-    return _reserved(after, before.version + 1, notice, cause)
+    if not _same_money(before, after):
+        paid_minor = reserves.paid_minor(after) if after.payments else 0
+        after, told = _reserved(after, before.version + 1, notice, cause)
+        outputs += told
+        if paid_minor:
+            after, told = recoveries.follow(after, notice, cause)
+            outputs += told
+        after, told = reinsurance.follow(after, notice, paid_minor, cause)
+        outputs += told
+        after, told = regulator.on_large_loss(after, notice, after.reserve_minor + paid_minor, cause)
+        outputs += told
+    if after.clocks is not before.clocks:
+        cost_minor = after.reserve_minor + reserves.paid_minor(after)
+        after, told = regulator.on_breaches(after, notice, cost_minor, cause)
+        outputs += told
+    return after, tuple(outputs)
 
 
 def _same_money(before: Claim, after: Claim) -> bool:
@@ -30,6 +46,7 @@ def _same_money(before: Claim, after: Claim) -> bool:
         and before.settlement is after.settlement
         and before.outcome is after.outcome
         and before.payments is after.payments
+        and before.referral is after.referral
     )
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct, toml
 
-from schemas.records import BankAccount, BillKind, Fault
+from schemas.records import BankAccount, BillKind, Fault, RecoveryKind
 from streams.rules.claim import ClockKind
 from streams.rules.deadlines import Calendar
 
@@ -88,13 +88,15 @@ class SpotChecks(_Data, frozen=True, kw_only=True):
 
 
 class ClockTerms(_Data, frozen=True, kw_only=True):
-    """How many calendar days a clock has, and which article or contract says so. With a `case`, such as a cover, the
+    """How many calendar days a clock has, and which article or contract says so; `reported` names the article by which
+    the regulator hears when it has run out. With a `case`, such as a cover, the
     length holds for that one; without, for every other."""
 
     kind: ClockKind
     case: str = ""
     days: int
     source: str
+    reported: str = ""
 
 
 class RequiredDocument(_Data, frozen=True, kw_only=True):
@@ -119,12 +121,24 @@ class RetentionTerms(_Data, frozen=True, kw_only=True):
     source: str
 
 
+class Treaty(_Data, frozen=True, kw_only=True):
+    """A reinsurance treaty: the reinsurer bears `share_bp` of what one claim costs above the threshold. It is told
+    of each `step_minor` more; a share of `cash_call_minor` or more is called as soon as it is paid."""
+
+    name: str
+    threshold_minor: int
+    share_bp: int
+    step_minor: int
+    cash_call_minor: int
+
+
 class Terms(_Data, frozen=True, kw_only=True):
     """The rules of a product from a date on. `above_minor` are amounts above which more is asked, by what is asked;
     which of them a line has, its rules say. `catalogue` has how the codes of eligible bill items begin, `reserve_minor`
     what a claim of a cause costs on average, `other` being all causes it does not name. Settled amounts above
     `agreement_above_minor` are paid once the claimant agrees; without it none needs that. Nobody approves a changed
-    payee account within `payee_cooling_off_days` calendar days."""
+    payee account within `payee_cooling_off_days` calendar days; whoever owes a recovery
+    has `recovery_days`, by its kind."""
 
     since: datetime
     above_minor: Mapping[str, int] = {}
@@ -141,6 +155,8 @@ class Terms(_Data, frozen=True, kw_only=True):
     agreement_above_minor: int | None = None
     payee_cooling_off_days: int = 0
     retention: RetentionTerms | None = None
+    recovery_days: Mapping[RecoveryKind, int] = {}
+    treaty: Treaty | None = None
 
 
 class FactKind(StrEnum):

@@ -13,6 +13,7 @@ from streams.rules.decision import Cause, Decision, Output
 from streams.rules.line import Registered, Wanted
 from streams.rules.lines import LINES, settle_in_line
 from streams.rules.payments import payee_digest
+from streams.rules.recoveries import salvage_minor
 from streams.rules.requests import requests
 from streams.rules.settlement import Case, CoverAmount, Settlement, round_half_away
 
@@ -126,8 +127,10 @@ def _settle(claim: Claim, settled: Settlement, currency: str, payee: str, cause:
     approvals; the same keeps the version."""
     words = ", ".join(_cover_in_words(cover, currency) for cover in settled.covers)
     covers = {str(cover.cover): cover.amount_minor for cover in settled.covers}
-    before = claim.settlement
+    before, left = claim.settlement, 0 if claim.policy is None else salvage_minor(claim, claim.policy, settled)
     if before is not None and (before.covers, before.payee, before.round) == (covers, payee, claim.round):
+        if before.salvage_minor != left:
+            claim = replace(claim, settlement=replace(before, salvage_minor=left))
         return claim, f"unchanged, {words}"
     settlement = SettlementVersion(
         version=1 if before is None else before.version + 1,
@@ -137,6 +140,7 @@ def _settle(claim: Claim, settled: Settlement, currency: str, payee: str, cause:
         payee=payee,
         cause=cause.ref,
         round=claim.round,
+        salvage_minor=left,
     )
     return replace(claim, settlement=settlement, approvals=(), open_tasks=()), words
 

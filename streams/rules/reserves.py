@@ -70,8 +70,9 @@ def movement(claim: Claim, version: int, notice: Notice, reserve: Reserve, cause
 def _cost(claim: Claim, notice: Notice) -> tuple[int, Basis]:
     if claim.policy is None or claim.outcome not in (None, Outcome.APPROVED):
         return 0, Basis.CLOSED
-    if claim.settlement is not None:
-        return sum(claim.settlement.covers.values()), Basis.SETTLED
+    settlement = claim.settlement
+    if settlement is not None and (claim.outcome is not None or settlement.round == claim.round):
+        return sum(settlement.covers.values()), Basis.SETTLED
     if claim.assessed:
         return sum([_assessed(known.agreed_minor, known.buckets.values()) for known in claim.assessed]), Basis.ASSESSED
     if claim.bills:
