@@ -60,6 +60,21 @@ def ledger(claimhub: Claimhub, tmp_path: Path) -> Iterator[FilledLedger]:
     filled.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def filled(
+    request: pytest.FixtureRequest, ledger: FilledLedger, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FilledLedger]:
+    """What the test's module puts in by its `fill`, in each kind of ledger."""
+    if request.param == "sqlite":
+        yield request.module.fill(ledger)
+    else:
+        url = request.getfixturevalue("postgres_url")
+        monkeypatch.setenv("CLAIMHUB_LEDGER", url)
+        other = FilledLedger(url)
+        yield request.module.fill(other)
+        other.close()
+
+
 class Broker:
     """A broker with every topic, shared by the tests; each sees only what came since `since_now`."""
 

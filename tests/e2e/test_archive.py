@@ -4,7 +4,7 @@ import json
 import shutil
 import stat
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +27,6 @@ def fill(ledger: FilledLedger) -> FilledLedger:
     ledger.take_bytes(ESTIMATE, make.CLAIM, POISON)
     ledger.take(make.document(), make.notice(claim="CLM-2026-000009", policy_number="POL-NONE"))
     return ledger
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def filled(
-    request: pytest.FixtureRequest, ledger: FilledLedger, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FilledLedger]:
-    """The claims, in each kind of ledger."""
-    if request.param == "sqlite":
-        yield fill(ledger)
-    else:
-        url = request.getfixturevalue("postgres_url")
-        monkeypatch.setenv("CLAIMHUB_LEDGER", url)
-        other = FilledLedger(url)
-        yield fill(other)
-        other.close()
 
 
 def lines(folder: Path, name: str) -> list[dict[str, Any]]:

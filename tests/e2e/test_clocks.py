@@ -1,7 +1,5 @@
 """`claimhub clocks` on ledgers the engine filled: what is due, and how each clock came to where it stands."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests import claims as make
@@ -18,21 +16,6 @@ def fill(ledger: FilledLedger) -> FilledLedger:
     ledger.pass_time(make.LOSS_MS + 40 * make.DAY_MS)
     ledger.take(make.notice(claim=YOUNG, damaged=(make.THIRD,)), make.policy(version=2))
     return ledger
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def filled(
-    request: pytest.FixtureRequest, ledger: FilledLedger, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FilledLedger]:
-    """The claims, in each kind of ledger."""
-    if request.param == "sqlite":
-        yield fill(ledger)
-    else:
-        url = request.getfixturevalue("postgres_url")
-        monkeypatch.setenv("CLAIMHUB_LEDGER", url)
-        other = FilledLedger(url)
-        yield fill(other)
-        other.close()
 
 
 @pytest.mark.usefixtures("filled")

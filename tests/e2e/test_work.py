@@ -1,7 +1,5 @@
 """`claimhub work`: a person's queue, and acting on it. What is sent is what the hub takes."""
 
-from collections.abc import Iterator
-
 import pytest
 from confluent_kafka import Message
 
@@ -29,21 +27,6 @@ def fill(ledger: FilledLedger) -> FilledLedger:
         )
     ledger.take(make.notice(claim="CLM-2026-000010", estimated_loss_minor=3_000_00))
     return ledger
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def filled(
-    request: pytest.FixtureRequest, ledger: FilledLedger, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FilledLedger]:
-    """The claims, in each kind of ledger."""
-    if request.param == "sqlite":
-        yield fill(ledger)
-    else:
-        url = request.getfixturevalue("postgres_url")
-        monkeypatch.setenv("CLAIMHUB_LEDGER", url)
-        other = FilledLedger(url)
-        yield fill(other)
-        other.close()
 
 
 @pytest.fixture
