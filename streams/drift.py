@@ -4,13 +4,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from sqlalchemy import Engine
+
 from monitoring.clock import Clock
 from monitoring.log import get_logger
 from monitoring.metrics import Metrics
 from sinks.ledger.open import read_engine
 from streams.cluster import ClientOptions, KafkaCluster
 from streams.rules.departments import departments
-from streams.sync_board import Drift, read_drift
+from streams.sync_board import read_drift
 
 LOOK_S: Final = 30.0
 
@@ -43,29 +45,24 @@ class DriftWatch:
 
     def run(self) -> None:
         """Look every 30 s until told to stop."""
+        engine, cluster = read_engine(self._ledger_url, self._password), KafkaCluster(self._kafka)
         while not self._clock.wait(self._stopped, LOOK_S):
             try:
-                self.look()
+                self.look(engine, cluster)
             except Exception as error:  # whatever it was, the next look may find it gone
                 log.warning("sync board not read", error=type(error).__name__)
+        engine.dispose()
 
     def stop(self) -> None:
         """Let `run` return once the look it is at is over."""
         self._stopped.set()
 
-    def look(self) -> None:
+    def look(self, engine: Engine, cluster: KafkaCluster) -> None:
         """Bring the metrics up to date. Raises what the ledger and Kafka raise."""
-        lanes = self._lanes()
-        found = {drift.department: drift for drift in self._read(lanes)} if lanes else {}
+        lanes, now_ms = self._lanes(), int(self._clock.time() * 1000)
+        drifts = read_drift(engine, cluster, lanes, departments(), now_ms) if lanes else []
+        found = {drift.department: drift for drift in drifts}
         for name in departments():
             drift = found.get(name)
             self._metrics.drift_claims.labels(name).set(drift.claims_behind if drift else 0)
             self._metrics.drift_seconds.labels(name).set(drift.oldest_s if drift else 0)
-
-    def _read(self, lanes: Sequence[int]) -> list[Drift]:
-        engine = read_engine(self._ledger_url, self._password)
-        try:
-            now_ms = int(self._clock.time() * 1000)
-            return read_drift(engine, KafkaCluster(self._kafka), lanes, departments(), now_ms)
-        finally:
-            engine.dispose()

@@ -314,11 +314,11 @@ def test_a_worker_shows_the_drift_of_its_lanes_as_metrics(board: Board) -> None:
         read = metrics.registry.get_sample_value
         return tuple(read(f"claimhub_drift_{name}", {"department": department}) for name in names)
 
-    watch.look()
+    watch.look(board.engine, board.cluster)
     assert (shown("finance"), shown("siu")) == ((0, 0, 300), (3, 5, 900))
 
     lanes.clear()
-    watch.look()
+    watch.look(board.engine, board.cluster)
     assert shown("siu") == (0, 0, 900)
 
 
