@@ -1,7 +1,7 @@
 """The reports there are: what each counts, of which claims, in which columns."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil
 from typing import Any, Final, NamedTuple
 
@@ -93,38 +93,33 @@ def _counts(connection: Connection, days: Days) -> Iterable[Values]:
 
 
 def _cycle_times(connection: Connection, days: Days) -> Iterable[Values]:
-    """Of claims reported in these days, the stages they have left."""
-    return [(line, *figures) for (line,), figures in _times(connection, days, [c.line])]
+    """Of claims reported in these days, the stages they have left; the percentiles are of whole hours."""
+    counted: dict[tuple[str, Stage], list[tuple[int, int]]] = defaultdict(list)
+    for stage in TIMED:
+        column = c[f"{stage}_s"]
+        hours = column // _literal(_HOUR_S)
+        query = select(c.line, hours, func.count()).where(column.is_not(None), days.hold(c.reported_day))
+        for line, hour, count in connection.execute(query.group_by(c.line, hours).order_by(hours)):
+            counted[line, stage].append((hour, count))
+    for (line, stage), histogram in sorted(counted.items(), key=lambda it: (it[0][0], TIMED.index(it[0][1]))):
+        claims = sum(count for _, count in histogram)
+        yield line, str(stage), claims, percentile(histogram, 50), percentile(histogram, 90)
 
 
 def _bottlenecks(connection: Connection, days: Days) -> Iterable[Values]:
-    """Where most of all time goes, the most first."""
-    found = list(_times(connection, days, [c.line, c.cause]))
-    return sorted(((*keys, *figures) for keys, figures in found), key=lambda row: -int(row[4]) * int(row[3]))
-
-
-def _times(
-    connection: Connection, days: Days, by: Sequence[Column[Any]]
-) -> Iterator[tuple[Values, tuple[str, int, int, int, int, int | None]]]:
-    """For each group and stage: claims, mean, median and 90th percentile in hours, and the share of all the group's
-    time. The percentiles are of whole hours."""
-    counted: dict[tuple[Values, str], list[tuple[int, int]]] = defaultdict(list)
-    seconds: dict[tuple[Values, str], int] = defaultdict(int)
-    whole: dict[Values, int] = defaultdict(int)
-    for timed in TIMED:
-        stage, column = str(timed), c[f"{timed}_s"]
-        hours = column // _literal(_HOUR_S)
-        query = select(*by, hours, func.count(), _sum(column)).where(column.is_not(None), days.hold(c.reported_day))
-        for *keys, hour, count, spent in connection.execute(query.group_by(*by, hours).order_by(hours)):
-            group = tuple(keys)
-            counted[group, stage].append((hour, count))
-            seconds[group, stage] += int(spent)
-            whole[group] += int(spent)
-    for (group, stage), histogram in sorted(counted.items(), key=lambda it: (it[0][0], TIMED.index(Stage(it[0][1])))):
-        claims, spent = sum(count for _, count in histogram), seconds[group, stage]
-        mean = round(spent / claims / _HOUR_S)
-        middle, most = percentile(histogram, 50), percentile(histogram, 90)
-        yield group, (stage, claims, mean, middle, most, _share_bp(spent, whole[group]))
+    """Of claims reported in these days, where most of all their time went, the most first."""
+    spent = [(stage, c[f"{stage}_s"]) for stage in TIMED]
+    figures = [of for _, column in spent for of in (func.count(column), _sum(column))]
+    query = select(c.line, c.cause, *figures).where(days.hold(c.reported_day)).group_by(c.line, c.cause)
+    found = [
+        (line, cause, str(stage), int(claims), int(seconds))
+        for line, cause, *rest in connection.execute(query)
+        for stage, claims, seconds in zip(TIMED, rest[::2], rest[1::2], strict=True)
+        if claims
+    ]
+    whole = sum(seconds for *_, seconds in found)
+    for *keys, claims, seconds in sorted(found, key=lambda row: (-row[4], row)):
+        yield *keys, claims, round(seconds / claims / _HOUR_S), _share_bp(seconds, whole)
 
 
 def percentile(histogram: Sequence[tuple[int, int]], per_cent: int) -> int:
@@ -191,26 +186,12 @@ def _leakage(connection: Connection, days: Days) -> Iterable[Values]:
 def _providers(connection: Connection, days: Days) -> Iterable[Values]:
     p = report_providers.c
     keys = (p.kind, p.provider, p.currency)
-    query = (
-        select(*keys, func.count(p.claim.distinct()), func.count(), _sum(p.amount_minor), _sum(p.supplements))
-        .add_columns(func.avg(cast(p.days, Float)))
-        .join_from(report_providers, report_claims, p.claim == c.claim)
-        .where(days.hold(c.reported_day))
-    )
-    for kind, name, currency, claims, papers, amount, extra, stay in connection.execute(
-        query.group_by(*keys).order_by(*keys)
-    ):
+    query = select(*keys, func.count(), _sum(p.amount_minor), _sum(p.supplements), func.avg(cast(p.days, Float)))
+    if days != Days():
+        query = query.where(p.claim.in_(select(c.claim).where(days.hold(c.reported_day))))
+    for kind, name, currency, papers, amount, extra, stay in connection.execute(query.group_by(*keys).order_by(*keys)):
         average, per_hundred = round(int(amount) / papers), round(int(extra) * 100 / papers)
-        yield (
-            kind,
-            name,
-            currency,
-            claims,
-            papers,
-            average,
-            per_hundred,
-            None if stay is None else round(float(stay), 1),
-        )
+        yield kind, name, currency, papers, average, per_hundred, None if stay is None else round(float(stay), 1)
 
 
 def _handlers(connection: Connection, days: Days) -> Iterable[Values]:
@@ -248,15 +229,16 @@ def _typical_cases(connection: Connection, days: Days) -> Iterable[Values]:
     times in days, nothing that names anybody. A group of few has none."""
     group = [c.line, c.cause, c.currency]
     ranked = (
-        select(*c)
-        .add_columns(func.row_number().over(partition_by=group, order_by=[c.payable_minor, c.claim]).label("rank"))
+        select(c.claim)
+        .add_columns(func.row_number().over(partition_by=group, order_by=c.payable_minor).label("rank"))
         .add_columns(func.count().over(partition_by=group).label("alike"))
         .where(c.stage.in_([Stage.PAID, Stage.CLOSED]), days.hold(c.reported_day))
         .subquery()
     )
     r = ranked.c
-    middle = select(ranked).where(r.alike >= _LEAST_ALIKE, r.rank == (r.alike + 1) // 2)
-    for row in connection.execute(middle.order_by(r.line, r.cause, r.currency)).mappings():
+    middle = select(*c, r.alike).join_from(ranked, report_claims, c.claim == r.claim)
+    middle = middle.where(r.alike >= _LEAST_ALIKE, r.rank == (r.alike + 1) // 2)
+    for row in connection.execute(middle.order_by(*group)).mappings():
         stages = {str(stage): _days(row[f"{stage}_s"]) for stage in TIMED if row[f"{stage}_s"] is not None}
         amounts = [_two_digits(row[name]) for name in ("estimated_minor", "payable_minor", "paid_minor")]
         words = ", ".join(f"{stage} {spent} d" for stage, spent in stages.items())
@@ -264,7 +246,6 @@ def _typical_cases(connection: Connection, days: Days) -> Iterable[Values]:
 
 
 _COMPLAINT: Final = "complaint:"
-_TIMES: Final = ("stage", "claims", "mean_hours", "median_hours", "p90_hours", "share_of_time_bp")
 
 REPORTS: Final[Mapping[str, ReportKind]] = {
     "counts": ReportKind(
@@ -272,10 +253,14 @@ REPORTS: Final[Mapping[str, ReportKind]] = {
         ("month", "line", "cause", "region", "currency", "what", "claims", "amount_minor"),
         _counts,
     ),
-    "cycle-times": ReportKind("How long claims stay in each stage.", ("line", *_TIMES), _cycle_times),
+    "cycle-times": ReportKind(
+        "How long claims stay in each stage: the middle one, and what nine of ten stay below.",
+        ("line", "stage", "claims", "median_hours", "p90_hours"),
+        _cycle_times,
+    ),
     "bottlenecks": ReportKind(
-        "In which stage claims of each line and cause spend most time, the most first.",
-        ("line", "cause", *_TIMES),
+        "Where most of all time goes, by line, cause and stage: where to improve.",
+        ("line", "cause", "stage", "claims", "mean_hours", "share_of_all_time_bp"),
         _bottlenecks,
     ),
     "touchless": ReportKind(
@@ -317,7 +302,6 @@ REPORTS: Final[Mapping[str, ReportKind]] = {
             "kind",
             "provider",
             "currency",
-            "claims",
             "papers",
             "average_minor",
             "supplements_per_100",
