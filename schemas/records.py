@@ -830,3 +830,51 @@ class RegulatorAcknowledgement(Record, frozen=True, kw_only=True):
     claim: Identifier
     report_id: Identifier
     at_ms: TimeMs
+
+
+class ClauseQuery(Record, frozen=True, kw_only=True):
+    """Underwriting is asked whether a policy insures a cause its cover does not name, or whether a version issued after
+    the loss holds for it: `question` is `cause` or `version`, and which."""
+
+    claim: Identifier
+    query_id: Identifier
+    policy_number: Identifier
+    policy_version: Annotated[int, Meta(ge=1)]
+    question: Text
+    line: Identifier
+    loss_at_ms: TimeMs
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class ClauseAnswer(Record, frozen=True, kw_only=True):
+    """What underwriting says to a clause query; a later `version` replaces an earlier one."""
+
+    claim: Identifier
+    query_id: Identifier
+    policy_number: Identifier
+    version: Annotated[int, Meta(ge=1)]
+    covered: bool
+    reason: Text
+    at_ms: TimeMs
+
+
+class LossExperience(Record, frozen=True, kw_only=True):
+    """What a claim came to, for the policy it was on: told when the claim is paid or closed, anew after a reopening."""
+
+    policy_number: Identifier
+    policy_version: Annotated[int, Meta(ge=1)]
+    claim: Identifier
+    line: Identifier
+    loss_cause: Identifier
+    loss_at_ms: TimeMs
+    outcome: Identifier
+    settled_minor: AmountMinor
+    paid_minor: AmountMinor
+    currency: Currency
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]

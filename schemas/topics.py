@@ -16,6 +16,8 @@ from schemas.records import (
     AmountAnswer,
     AmountQuery,
     ClaimStatus,
+    ClauseAnswer,
+    ClauseQuery,
     ClockTick,
     Command,
     Contact,
@@ -28,6 +30,7 @@ from schemas.records import (
     HospitalRequest,
     InvestigationRequest,
     Invoice,
+    LossExperience,
     LossNotice,
     PaymentInstruction,
     PaymentStatus,
@@ -186,6 +189,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("reinsurance.reply.v1", _IN, ReinsuranceReply),
         _topic("regulator.report.v1", _OUT, RegulatorReport),
         _topic("regulator.acknowledgement.v1", _IN, RegulatorAcknowledgement),
+        _topic("underwriting.clause-query.v1", _OUT, ClauseQuery),
+        _topic("underwriting.clause-answer.v1", _IN, ClauseAnswer),
+        _topic("underwriting.loss-experience.v1", _OUT, LossExperience, Key.POLICY),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

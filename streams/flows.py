@@ -8,6 +8,7 @@ from msgspec import Struct
 from schemas.records import (
     AdjusterDecision,
     AmountAnswer,
+    ClauseAnswer,
     ClockTick,
     Command,
     Contact,
@@ -31,6 +32,7 @@ from schemas.records import (
 from streams.rules import (
     assessment,
     bills,
+    clause_answers,
     clocks,
     contact,
     decisions,
@@ -69,6 +71,10 @@ def _policy_of_notice(notice: LossNotice) -> PolicyKey:
     return notice.policy_number, notice.plate or ""
 
 
+def _policy_of_answer(answer: ClauseAnswer) -> PolicyKey:
+    return answer.policy_number, ""
+
+
 def _policy_of_wake(wake: Wake) -> PolicyKey:
     return wake.policy_number, ""
 
@@ -94,4 +100,5 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "recovery.receipt.v1": Flow(RecoveryReceipt, recoveries.on_receipt),
     "reinsurance.reply.v1": Flow(ReinsuranceReply, reinsurance.on_reply),
     "regulator.acknowledgement.v1": Flow(RegulatorAcknowledgement, regulator.on_acknowledgement),
+    "underwriting.clause-answer.v1": Flow(ClauseAnswer, clause_answers.on_clause_answer, looks_up=_policy_of_answer),
 }

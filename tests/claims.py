@@ -11,6 +11,7 @@ from schemas.records import (
     BillKind,
     Bucket,
     BucketAmount,
+    ClauseAnswer,
     Command,
     CommandKind,
     Contact,
@@ -36,6 +37,7 @@ from schemas.records import (
     SiuResult,
 )
 from streams.rules.amounts import query_id
+from streams.rules.clause import query_id as clause_query_id
 from streams.rules.referrals import referral_id
 
 CLAIM = "CLM-2026-000001"
@@ -205,6 +207,21 @@ def contact(kind: ContactKind, **changes: object) -> Contact:
     }
     values.update(changes)
     return Contact(**values)
+
+
+def clause_answer(question: str, *, covered: bool, **changes: object) -> ClauseAnswer:
+    """What underwriting says to a question about the policy's clauses."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "query_id": clause_query_id(CLAIM, POLICY, question),
+        "policy_number": POLICY,
+        "version": 1,
+        "covered": covered,
+        "reason": "条款第五条",
+        "at_ms": LOSS_MS + 4 * DAY_MS,
+    }
+    values.update(changes)
+    return ClauseAnswer(**values)
 
 
 def amount_answer(settlement_version: int = 1, *, agreed: bool = True, **changes: object) -> AmountAnswer:

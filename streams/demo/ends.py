@@ -13,10 +13,11 @@ from sinks.ledger.tables import claims, dead_letters, outbox, parked
 from streams.demo.finance import INSTRUCTIONS
 from streams.demo.stories import ClaimEnd, Instruction, Story
 from streams.rules.claim import Claim, Clock, PaymentState
+from streams.rules.experience import TOPIC as EXPERIENCE
 from streams.rules.reserves import MOVEMENT
 
 _NOTICES: Final = "customer.notice.v1"
-_TOLD_ELSEWHERE: Final = frozenset({"claims.status.v1", _NOTICES, INSTRUCTIONS, MOVEMENT})
+_TOLD_ELSEWHERE: Final = frozenset({"claims.status.v1", _NOTICES, INSTRUCTIONS, MOVEMENT, EXPERIENCE})
 
 
 class StoryEnd(Struct, frozen=True):

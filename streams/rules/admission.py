@@ -14,10 +14,11 @@ BILL: Final = "hospital.bill.v1"
 DOCUMENT: Final = "reporting.document.v1"
 AMOUNT_ANSWER: Final = "finance.amount-answer.v1"
 DECISION: Final = "adjuster.decision.v1"
+CLAUSE_ANSWER: Final = "underwriting.clause-answer.v1"
 CONTACT: Final = "reporting.contact.v1"
 SIU_OUTCOME: Final = "siu.outcome.v1"
 
-BEFORE_SETTLEMENT: Final = (NOTICE, DOCUMENT, FINDING, ESTIMATE, INVOICE, BILL)
+BEFORE_SETTLEMENT: Final = (NOTICE, DOCUMENT, FINDING, ESTIMATE, INVOICE, BILL, CLAUSE_ANSWER)
 """What may still be missing before a registered claim's settlement can be computed."""
 
 BEFORE_APPROVAL: Final = (*BEFORE_SETTLEMENT, AMOUNT_ANSWER, SIU_OUTCOME)

@@ -45,6 +45,7 @@ class TaskKind(StrEnum):
     RE_INSPECTION = "re-inspection"
     AGREEMENT = "agreement"
     LEGAL = "legal"
+    CLAUSE_QUERY = "clause-query"
 
 
 class Task(_Part, frozen=True, kw_only=True):
@@ -92,6 +93,7 @@ class PolicyInForce(_Part, frozen=True, kw_only=True):
     raised_at_ms: int | None = None
     other_account: bool = False
     covers: tuple[PolicyCover, ...] = ()
+    issued_after_loss: bool = False
 
     def cover(self, name: str) -> PolicyCover | None:
         """The cover of this name, if the policy has it."""
@@ -247,6 +249,7 @@ class ClockKind(StrEnum):
     REJECTION_NOTICE = "rejection-notice"
     AMOUNT_CHECK = "amount-check"
     COMPLAINT = "complaint"
+    CLAUSE_QUERY = "clause-query"
 
 
 class Mark(Struct, frozen=True, array_like=True, gc=False):
@@ -283,6 +286,15 @@ class Clock(_Part, frozen=True, kw_only=True):
     breached: Mark | None = None
     ended: Mark | None = None
     extended: Mark | None = None
+
+
+class ClauseAnswered(_Part, frozen=True, kw_only=True):
+    """What underwriting's newest answer to a question about a policy's clauses says."""
+
+    question: str
+    policy: str
+    version: int
+    covered: bool
 
 
 class PayeeChange(_Part, frozen=True, kw_only=True):
@@ -387,6 +399,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     payee_change: PayeeChange | None = None
     agreed: int = 0
     disputed: int = 0
+    clauses: tuple[ClauseAnswered, ...] = ()
 
     @property
     def fault(self) -> Fault:
@@ -406,6 +419,13 @@ class Claim(_Part, frozen=True, kw_only=True):
             policy=None if self.policy is None else replace(self.policy, covers=()),
             assessed=tuple(replace(known, buckets={}, lines=(), invoiced=None) for known in self.assessed),
         )
+
+    def clause(self, question: str) -> ClauseAnswered | None:
+        """Underwriting's answer to a question, if it has answered."""
+        for answer in self.clauses:
+            if answer.question == question:
+                return answer
+        return None
 
     def without(self, *kinds: TaskKind) -> "Claim":
         """The claim without open tasks of these kinds."""

@@ -26,6 +26,7 @@ WARN_PER_CENT: Final = (50, 80)
 COMPLEX: Final = "complex"
 EXTENSION: Final = "extension"
 _CLAIMANTS_SIDE: Final = frozenset({"claimant", "reporting"})
+_TIMED: Final = frozenset({TaskKind.AMOUNT_CHECK, TaskKind.CLAUSE_QUERY})
 _NEVER: Final[tuple[str, ...]] = ()
 _ONCE: Final = ("",)
 
@@ -110,6 +111,14 @@ def _amount_check_over(claim: Claim, about: str) -> bool:
     return about not in _amount_check_begun(claim)
 
 
+def _clause_query_begun(claim: Claim) -> tuple[str, ...]:
+    return tuple([task.about for task in claim.open_tasks if task.kind is TaskKind.CLAUSE_QUERY])
+
+
+def _clause_query_over(claim: Claim, about: str) -> bool:
+    return about not in _clause_query_begun(claim)
+
+
 def _complaint_begun(claim: Claim) -> tuple[str, ...]:
     return tuple([it.contact for it in claim.complaints if not it.answered]) if claim.complaints else _NEVER
 
@@ -128,6 +137,7 @@ RULES: Final = (
     ClockRule(ClockKind.PAYMENT, _payment_begun, _payment_over),
     ClockRule(ClockKind.REJECTION_NOTICE, _rejection_notice_begun, _rejection_notice_over),
     ClockRule(ClockKind.AMOUNT_CHECK, _amount_check_begun, _amount_check_over),
+    ClockRule(ClockKind.CLAUSE_QUERY, _clause_query_begun, _clause_query_over),
     ClockRule(ClockKind.COMPLAINT, _complaint_begun, _complaint_over, cases=_complaint_cases),
 )
 _RULE_OF: Final = {rule.kind: rule for rule in RULES}
@@ -161,9 +171,9 @@ def _nothing_changed(before: Claim, after: Claim) -> bool:
     )
 
 
-def _awaited(claim: Claim) -> tuple[bool, tuple[str, ...]]:
+def _awaited(claim: Claim) -> tuple[bool, list[tuple[TaskKind, str]]]:
     """What of the open tasks clocks look at."""
-    return _asked(claim), _amount_check_begun(claim)
+    return _asked(claim), [(task.kind, task.about) for task in claim.open_tasks if task.kind in _TIMED]
 
 
 def on_tick(claim: Claim, tick: ClockTick, cause: Cause, seen: Lookups) -> Decision:

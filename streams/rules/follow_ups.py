@@ -1,14 +1,15 @@
 """What follows from a claim's change, whatever rule made it: its clocks, what is set aside for it, what is to come back
-of what was paid, and what reinsurer and regulator hear.
+of what was paid, and what reinsurer, regulator and underwriting hear.
 
 Nothing here changes what is owed, or waits for anybody: a payment is never later for it (Insurance Law art. 29).
 """
 
 from msgspec.structs import replace
 
-from streams.rules import clocks, recoveries, regulator, reinsurance, reserves
+from streams.rules import clocks, experience, recoveries, regulator, reinsurance, reserves
 from streams.rules.claim import Claim, Notice
 from streams.rules.decision import Cause, Output
+from streams.rules.stage import stage_of
 
 
 def follow(before: Claim, after: Claim, cause: Cause) -> tuple[Claim, tuple[Output, ...]]:
@@ -28,6 +29,7 @@ def follow(before: Claim, after: Claim, cause: Cause) -> tuple[Claim, tuple[Outp
         outputs += told
         after, told = regulator.on_large_loss(after, notice, after.reserve_minor + paid_minor, cause)
         outputs += told
+        outputs += _experience(before, after, notice, cause)
     if after.clocks is not before.clocks:
         cost_minor = after.reserve_minor + reserves.paid_minor(after)
         after, told = regulator.on_breaches(after, notice, cost_minor, cause)
@@ -48,6 +50,16 @@ def _same_money(before: Claim, after: Claim) -> bool:
         and before.payments is after.payments
         and before.referral is after.referral
     )
+
+
+def _experience(before: Claim, after: Claim, notice: Notice, cause: Cause) -> tuple[Output, ...]:
+    """Underwriting hears of a claim once it has come to an end, and again when it ends anew."""
+    if after.outcome is None or after.policy is None:
+        return ()
+    stage = stage_of(after)
+    if stage not in experience.ENDS or (before.outcome is not None and stage_of(before) is stage):
+        return ()
+    return (experience.told(after, notice, after.policy, stage, cause),)
 
 
 def _reserved(claim: Claim, version: int, notice: Notice, cause: Cause) -> tuple[Claim, tuple[Output, ...]]:

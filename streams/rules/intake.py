@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from schemas.records import Document, LossNotice, NoticeKind, Policy, PolicyWanted, Wake, WakeKind
 from streams.outcomes import Dead
-from streams.rules import facts, notices
+from streams.rules import clause, facts, notices
 from streams.rules.admission import check_policy_currency, noticed
 from streams.rules.claim import Claim, Notice, Outcome, PolicyInForce, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
@@ -45,14 +45,14 @@ def on_loss_notice(claim: Claim, record: LossNotice, cause: Cause, seen: Lookups
         raise Dead("notice-before-loss", "notified_at_ms is before loss_at_ms")
     _check_line(record, claim.notice)
     notice = _kept(record, claim.notice)
-    found = _missing_facts(record) or policy_at_loss(notice, seen.policies(notice.policy_number, notice.plate or ""))
+    found = _missing_facts(record) or policy_for(claim, notice, notice.policy_number, seen)
     if isinstance(found, PolicyInForce):
         check_policy_currency(notice.currency, found, "the notice")
     corrects, claim = claim.notice is not None, replace(claim, notice=notice)
     reason = "a later notice corrects the earlier one" if corrects else "first notice of loss"
     text = f"Claim {claim.number}: we have received your loss notice (报案) and are looking into it."
     claim, told = notices.tell(claim, NoticeKind.RECEIVED, "", text, cause, reason)
-    return _with_policy(claim, notice, found, cause, reason, told)
+    return with_policy(claim, notice, found, cause, reason, told)
 
 
 def on_document(claim: Claim, document: Document, cause: Cause, seen: Lookups) -> Decision:
@@ -75,10 +75,10 @@ def on_wake(claim: Claim, wake: Wake, cause: Cause, seen: Lookups) -> Decision:
     number = notice.policy_number or wake.policy_number
     if any(task.kind is TaskKind.FACTS for task in claim.open_tasks):
         return Decision(claim, "intake.wake", f"woken ({wake.kind}): the claim waits for facts of its notice")
-    found = policy_at_loss(notice, seen.policies(number, notice.plate or ""))
+    found = policy_for(claim, notice, number, seen)
     if isinstance(found, PolicyInForce) and found.currency != notice.currency:
         found = _NotKnown("reporting", f"the notice is in {notice.currency}, policy {found.number} in {found.currency}")
-    return _with_policy(claim, notice, found, cause, f"policy {number} arrived", ())
+    return with_policy(claim, notice, found, cause, f"policy {number} arrived", ())
 
 
 def policy_at_loss(notice: Notice, versions: tuple[Policy, ...]) -> PolicyInForce | _NotKnown | _NotInForce:
@@ -116,6 +116,7 @@ def policy_at_loss(notice: Notice, versions: tuple[Policy, ...]) -> PolicyInForc
         raised_at_ms=_raised_at_ms(earlier) if len(earlier) > 1 else None,
         other_account=policy.holder_name != notice.payee.name,
         covers=policy.covers,
+        issued_after_loss=policy.issued_at_ms > notice.loss_at_ms,
     )
 
 
@@ -129,7 +130,18 @@ def _raised_at_ms(versions: Sequence[Policy]) -> int | None:
     return raised_at_ms
 
 
-def _with_policy(
+def policy_for(
+    claim: Claim, notice: Notice, number: str | None, seen: Lookups
+) -> PolicyInForce | _NotKnown | _NotInForce:
+    """The policy in force at the loss time, of the versions that hold for the loss as far as underwriting has said."""
+    known = seen.policies(number, notice.plate or "")
+    holding = clause.holding(claim, known)
+    if known and not holding:
+        return _NotInForce("the policy was not in force at the time of the loss, as underwriting says")
+    return policy_at_loss(notice, holding)
+
+
+def with_policy(
     claim: Claim,
     notice: Notice,
     found: PolicyInForce | _NotKnown | _NotInForce,
@@ -137,7 +149,7 @@ def _with_policy(
     reason: str,
     told: tuple[Output, ...],
 ) -> Decision:
-    """The claim registered, waiting for its policy, or not accepted."""
+    """The claim registered under the policy found, waiting for it, or not accepted."""
     if isinstance(found, _NotKnown):
         return _wait_for_policy(claim, notice, found, cause, reason, told)
     if isinstance(found, _NotInForce):

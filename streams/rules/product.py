@@ -135,7 +135,8 @@ class Treaty(_Data, frozen=True, kw_only=True):
 class Terms(_Data, frozen=True, kw_only=True):
     """The rules of a product from a date on. `above_minor` are amounts above which more is asked, by what is asked;
     which of them a line has, its rules say. `catalogue` has how the codes of eligible bill items begin, `reserve_minor`
-    what a claim of a cause costs on average, `other` being all causes it does not name. Settled amounts above
+    what a claim of a cause costs on average, `other` being all causes it does not name. `causes` are those a cover
+    names: underwriting is asked about any other; a cover without a list insures any. Settled amounts above
     `agreement_above_minor` are paid once the claimant agrees; without it none needs that. Nobody approves a changed
     payee account within `payee_cooling_off_days` calendar days; whoever owes a recovery
     has `recovery_days`, by its kind."""
@@ -152,6 +153,7 @@ class Terms(_Data, frozen=True, kw_only=True):
     clocks: tuple[ClockTerms, ...] = ()
     contracted: Mapping[str, Contracted] = {}
     reserve_minor: Mapping[str, int] = {}
+    causes: Mapping[str, tuple[str, ...]] = {}
     agreement_above_minor: int | None = None
     payee_cooling_off_days: int = 0
     retention: RetentionTerms | None = None

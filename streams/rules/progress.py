@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from schemas.money import format_minor
 from schemas.records import FindingKind, NoticeKind
-from streams.rules import amounts, authority, direct, notices, referrals, risk, spot_checks
+from streams.rules import amounts, authority, clause, direct, notices, referrals, risk, spot_checks
 from streams.rules.claim import DEAD, Claim, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
-from streams.rules.line import Registered, Wanted
+from streams.rules.line import LineRules, Registered, Wanted
 from streams.rules.lines import LINES, settle_in_line
 from streams.rules.payments import payee_digest
 from streams.rules.recoveries import salvage_minor
@@ -31,7 +31,10 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     claim, referred = referrals.refer(claim, found, terms, cause)
     if referred:
         outputs, reason = (*outputs, *referred), f"{reason}; {risk.in_words(found)}, so SIU is asked"
-    wanted = [*_documents(registered), *line.tasks(registered), *referrals.awaited(claim), *_disputed(claim)]
+    refused = clause.refusal(registered, line) if claim.clauses else None
+    wanted = [*referrals.awaited(claim), *_disputed(claim)]
+    if refused is None:
+        wanted = [*clause.awaited(registered, line), *_documents(registered), *line.tasks(registered), *wanted]
     tasks = _open_tasks(wanted, claim.open_tasks, cause)
     if tasks:
         opened = [task for task in tasks if task not in claim.open_tasks]
@@ -41,6 +44,8 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
             claim, asked = _ask_for_documents(claim, cause, reason)
             outputs = (*outputs, *asked)
         return Decision(claim, rule, reason, outputs)
+    if refused is not None:
+        return _propose_rejection(registered, line, cause, f"{reason}; {refused}", outputs)
     settled = settle_in_line(line, _less_paid(line.case(registered), claim))
     claim, words = _settle(claim, settled, policy.currency, payee_digest(direct.payee(claim, notice)), cause)
     settlement = claim.settlement
@@ -71,6 +76,22 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     return Decision(
         replace(claim, open_tasks=(kept,)), "settlement.computed", f"{told}; the {task.addressee} decides", outputs
     )
+
+
+def _propose_rejection(
+    registered: Registered, line: LineRules, cause: Cause, reason: str, outputs: tuple[Output, ...]
+) -> Decision:
+    """Nothing is owed as underwriting says, which a person decides: a settlement of nothing, up for that decision."""
+    claim, notice, policy, terms = registered
+    covers = {line.covers[damaged]: 0 for damaged in line.covered(notice, policy)}
+    paid_minor = -_less_paid(Case(covers=()), claim).advances
+    claim = _version(claim, covers, paid_minor, policy.currency, payee_digest(direct.payee(claim, notice)), cause)
+    settlement = claim.settlement
+    if settlement is None:
+        raise ValueError(f"claim {claim.number} has nothing to decide")
+    task = _kept(authority.approval_task(claim, settlement, terms.authority, cause), claim.open_tasks)
+    told = f"{reason}, so its rejection is proposed; the {task.addressee} decides"
+    return Decision(replace(claim, open_tasks=(task,)), "clause.not-covered", told, outputs)
 
 
 def _ask_finance(claim: Claim, settlement: SettlementVersion, cause: Cause, why: str, decision: Decision) -> Decision:
@@ -123,26 +144,35 @@ def _less_paid(case: Case, claim: Claim) -> Case:
 
 
 def _settle(claim: Claim, settled: Settlement, currency: str, payee: str, cause: Cause) -> tuple[Claim, str]:
-    """The claim with its settlement, and how it came about. Another amount or payee is a new version without
-    approvals; the same keeps the version."""
+    """The claim with its settlement, and how it came about."""
     words = ", ".join(_cover_in_words(cover, currency) for cover in settled.covers)
     covers = {str(cover.cover): cover.amount_minor for cover in settled.covers}
-    before, left = claim.settlement, 0 if claim.policy is None else salvage_minor(claim, claim.policy, settled)
+    left = 0 if claim.policy is None else salvage_minor(claim, claim.policy, settled)
+    version = 0 if claim.settlement is None else claim.settlement.version
+    claim = _version(claim, covers, settled.payable_minor, currency, payee, cause, left)
+    unchanged = claim.settlement is not None and claim.settlement.version == version
+    return claim, f"unchanged, {words}" if unchanged else words
+
+
+def _version(
+    claim: Claim, covers: dict[str, int], payable_minor: int, currency: str, payee: str, cause: Cause, left: int = 0
+) -> Claim:
+    """The claim with its settlement, of which `left` is worth something as salvage: another amount, payee or round is a
+    new version without approvals, the same keeps the version."""
+    before = claim.settlement
     if before is not None and (before.covers, before.payee, before.round) == (covers, payee, claim.round):
-        if before.salvage_minor != left:
-            claim = replace(claim, settlement=replace(before, salvage_minor=left))
-        return claim, f"unchanged, {words}"
+        return claim if before.salvage_minor == left else replace(claim, settlement=replace(before, salvage_minor=left))
     settlement = SettlementVersion(
         version=1 if before is None else before.version + 1,
         covers=covers,
-        payable_minor=settled.payable_minor,
+        payable_minor=payable_minor,
         currency=currency,
         payee=payee,
         cause=cause.ref,
         round=claim.round,
         salvage_minor=left,
     )
-    return replace(claim, settlement=settlement, approvals=(), open_tasks=()), words
+    return replace(claim, settlement=settlement, approvals=(), open_tasks=())
 
 
 def _cover_in_words(cover: CoverAmount, currency: str) -> str:

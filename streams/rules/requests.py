@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from schemas.records import (
     BucketAmount,
+    ClauseQuery,
     FindingKind,
     HospitalRequest,
     HospitalRequestKind,
@@ -18,6 +19,7 @@ from schemas.records import (
 )
 from streams.rules import direct
 from streams.rules.claim import Claim, Notice, Task, TaskKind
+from streams.rules.clause import query_id
 from streams.rules.decision import Cause, Output
 
 RULE: Final = "requests.asked"
@@ -114,6 +116,25 @@ def _hospital(kind: HospitalRequestKind) -> Callable[[Asked], Record]:
     return request
 
 
+def _clause_query(asked: Asked) -> Record:
+    policy = asked.claim.policy
+    if policy is None:
+        raise ValueError(f"claim {asked.claim.number} has no policy to ask about")
+    return ClauseQuery(
+        claim=asked.claim.number,
+        query_id=query_id(asked.claim.number, policy.number, asked.task.about),
+        policy_number=policy.number,
+        policy_version=policy.version,
+        question=asked.task.about,
+        line=asked.notice.line,
+        loss_at_ms=asked.notice.loss_at_ms,
+        at_ms=asked.cause.at_ms,
+        cause=asked.cause.ref,
+        rule=RULE,
+        reason=asked.reason,
+    )
+
+
 _INVESTIGATION: Final = "investigation.request.v1"
 _ORDER: Final = "repair.order.v1"
 _HOSPITAL: Final = "hospital.request.v1"
@@ -129,4 +150,5 @@ _TOPIC_AND_RECORD: Final[Mapping[TaskKind, tuple[str, Callable[[Asked], Record]]
     TaskKind.ESTIMATE: (_ORDER, _order(OrderKind.ESTIMATE)),
     TaskKind.INVOICE: (_ORDER, _order(OrderKind.REPAIR)),
     TaskKind.SUPPLEMENT: (_ORDER, _order(OrderKind.SUPPLEMENT)),
+    TaskKind.CLAUSE_QUERY: ("underwriting.clause-query.v1", _clause_query),
 }

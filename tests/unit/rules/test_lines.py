@@ -70,7 +70,10 @@ def test_an_accident_asks_police_or_witness_by_its_cause() -> None:
 
 def test_property_is_always_surveyed_and_a_large_loss_adjusted() -> None:
     """The loss adjuster values what is above the product's amount, or what the survey did not value."""
-    insured, loss = policy_of("property", PLACE, BUILDING), notice_of("property", PLACE, "insured-property")
+    insured, loss = (
+        policy_of("property", PLACE, BUILDING),
+        notice_of("property", PLACE, "insured-property", cause="fire"),
+    )
     papers = document(kind="list-of-losses")
     assert open_tasks(Hub().play(insured, loss, papers)) == [(TaskKind.SURVEY, "surveyor")]
     for survey, asked in (
@@ -90,7 +93,7 @@ def test_a_high_bill_asks_the_hospital() -> None:
 
 def test_missing_documents_are_asked_for_at_once_and_once() -> None:
     """One list for the claimant; a second notice of the same loss sends no second list; then the claim goes on."""
-    loss = notice_of("property", PLACE, "insured-property")
+    loss = notice_of("property", PLACE, "insured-property", cause="fire")
     hub = Hub().play(policy_of("property", PLACE, BUILDING), loss, loss)
     assert (TaskKind.DOCUMENTS, "claimant") in open_tasks(hub)
     asked = [sent.record for sent in hub.sent("customer.notice.v1")]
