@@ -21,7 +21,15 @@ KEY_FIELDS: Final = {Key.CLAIM: "claim", Key.POLICY: "policy_number"}
 EXAMPLE_FIELDS: Final = {"key", "record", "why"}
 """The fields of an example in `schemas/examples`; `why` says what is wrong with one that must fail."""
 
-OWN_TIMES: Final = ("at_ms", "notified_at_ms", "received_at_ms", "issued_at_ms", "found_at_ms", "decided_at_ms")
+OWN_TIMES: Final = (
+    "at_ms",
+    "notified_at_ms",
+    "received_at_ms",
+    "issued_at_ms",
+    "found_at_ms",
+    "decided_at_ms",
+    "booked_at_ms",
+)
 """The field that tells when a record came to be: every inbound record has one of these."""
 
 
