@@ -878,3 +878,44 @@ class LossExperience(Record, frozen=True, kw_only=True):
     cause: Text
     rule: Identifier
     reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class LegalReferral(Record, frozen=True, kw_only=True):
+    """Legal is asked about a settlement version the claimant disputes. Until `limited_at_ms` the claimant may sue."""
+
+    claim: Identifier
+    referral_id: Identifier
+    settlement_version: Annotated[int, Meta(ge=1)]
+    amount_minor: AmountMinor
+    currency: Currency
+    limited_at_ms: TimeMs
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class LegalResult(StrEnum):
+    """How a dispute ended: our amount stands, both settled for another, or the claimant won."""
+
+    UPHELD = "upheld"
+    SETTLED = "settled"
+    LOST = "lost"
+
+
+class LegalOutcome(Record, frozen=True, kw_only=True):
+    """How a dispute that was referred to legal ended; `amount_minor` is what the whole claim comes to by it, unless our
+    amount stands."""
+
+    claim: Identifier
+    referral_id: Identifier
+    result: LegalResult
+    amount_minor: AmountMinor | None = None
+    currency: Currency
+    reason: Text
+    at_ms: TimeMs
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+        if (self.result is LegalResult.UPHELD) != (self.amount_minor is None):
+            raise ValueError("amount_minor goes with a result by which our amount does not stand, and with these only")

@@ -30,6 +30,8 @@ from schemas.records import (
     HospitalRequest,
     InvestigationRequest,
     Invoice,
+    LegalOutcome,
+    LegalReferral,
     LossExperience,
     LossNotice,
     PaymentInstruction,
@@ -91,6 +93,7 @@ class Owner(StrEnum):
     RECOVERY = "recovery"
     REINSURANCE = "reinsurance"
     REGULATOR = "regulator"
+    LEGAL = "legal"
 
 
 class Topic(Struct, frozen=True, kw_only=True):
@@ -192,6 +195,8 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("underwriting.clause-query.v1", _OUT, ClauseQuery),
         _topic("underwriting.clause-answer.v1", _IN, ClauseAnswer),
         _topic("underwriting.loss-experience.v1", _OUT, LossExperience, Key.POLICY),
+        _topic("legal.referral.v1", _OUT, LegalReferral),
+        _topic("legal.outcome.v1", _IN, LegalOutcome),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

@@ -32,11 +32,20 @@ def agree(claim: Claim, contact: Contact, cause: Cause) -> Decision:
     disputed, claim = claim.disputed, replace(claim, agreed=version, disputed=0)
     if claim.outcome is None:
         return advance(claim, cause, AGREED, reason) if disputed else Decision(claim, AGREED, reason)
+    return pay_agreed(claim, settlement, cause, AGREED, reason)
+
+
+def pay_agreed(claim: Claim, settlement: SettlementVersion, cause: Cause, rule: str, reason: str) -> Decision:
+    """Pay an approved amount that nothing stands against any more, unless it is on its way already."""
     claim = claim.without(TaskKind.AGREEMENT, TaskKind.LEGAL)
     approving = any(task.kind is TaskKind.APPROVAL for task in claim.open_tasks)
-    if approving or settlement.payable_minor <= 0 or version in [p.settlement_version for p in claim.payments]:
-        return Decision(claim, AGREED, reason)
-    return authority.pay(claim, settlement, cause, AGREED, reason)
+    if (
+        approving
+        or settlement.payable_minor <= 0
+        or settlement.version in [p.settlement_version for p in claim.payments]
+    ):
+        return Decision(claim, rule, reason)
+    return authority.pay(claim, settlement, cause, rule, reason)
 
 
 def dispute(claim: Claim, contact: Contact, cause: Cause) -> Decision:

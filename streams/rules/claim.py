@@ -11,6 +11,7 @@ from schemas.records import (
     Bucket,
     Fault,
     FindingKind,
+    LegalResult,
     PolicyCover,
     RecoveryKind,
     ReinsuranceNoticeKind,
@@ -342,6 +343,14 @@ class Ceded(_Part, frozen=True, kw_only=True):
     agreed: bool | None = None
 
 
+class Dispute(_Part, frozen=True, kw_only=True):
+    """The newest referral to legal: which one it is, how it ended, and what the claim comes to by it."""
+
+    number: int
+    result: LegalResult | None = None
+    amount_minor: int | None = None
+
+
 class Reported(_Part, frozen=True, kw_only=True):
     """What the regulator was told, once: of the large loss, or of a clock that ran out."""
 
@@ -389,6 +398,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     recoveries: tuple[Recovery, ...] = ()
     ceded: tuple[Ceded, ...] = ()
     reported: tuple[Reported, ...] = ()
+    dispute: Dispute | None = None
     notices: tuple[str, ...] = ()
     clocks: tuple[Clock, ...] = ()
     seen: tuple[str, ...] = ()

@@ -1,12 +1,12 @@
 """What follows from a claim's change, whatever rule made it: its clocks, what is set aside for it, what is to come back
-of what was paid, and what reinsurer, regulator and underwriting hear.
+of what was paid, and what reinsurer, regulator, underwriting and legal hear.
 
 Nothing here changes what is owed, or waits for anybody: a payment is never later for it (Insurance Law art. 29).
 """
 
 from msgspec.structs import replace
 
-from streams.rules import clocks, experience, recoveries, regulator, reinsurance, reserves
+from streams.rules import clocks, experience, legal, recoveries, regulator, reinsurance, reserves
 from streams.rules.claim import Claim, Notice
 from streams.rules.decision import Cause, Output
 from streams.rules.stage import stage_of
@@ -33,6 +33,9 @@ def follow(before: Claim, after: Claim, cause: Cause) -> tuple[Claim, tuple[Outp
     if after.clocks is not before.clocks:
         cost_minor = after.reserve_minor + reserves.paid_minor(after)
         after, told = regulator.on_breaches(after, notice, cost_minor, cause)
+        outputs += told
+    if after.disputed and after.disputed != before.disputed:
+        after, told = legal.refer(after, notice, cause)
         outputs += told
     return after, tuple(outputs)
 

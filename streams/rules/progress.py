@@ -10,6 +10,7 @@ from schemas.records import FindingKind, NoticeKind
 from streams.rules import amounts, authority, clause, direct, notices, referrals, risk, spot_checks
 from streams.rules.claim import DEAD, Claim, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
+from streams.rules.disputes import award_minor, awarded
 from streams.rules.line import LineRules, Registered, Wanted
 from streams.rules.lines import LINES, settle_in_line
 from streams.rules.payments import payee_digest
@@ -31,7 +32,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     claim, referred = referrals.refer(claim, found, terms, cause)
     if referred:
         outputs, reason = (*outputs, *referred), f"{reason}; {risk.in_words(found)}, so SIU is asked"
-    refused = clause.refusal(registered, line) if claim.clauses else None
+    refused = clause.refusal(registered, line) if claim.clauses and award_minor(claim) is None else None
     wanted = [*referrals.awaited(claim), *_disputed(claim)]
     if refused is None:
         wanted = [*clause.awaited(registered, line), *_documents(registered), *line.tasks(registered), *wanted]
@@ -46,7 +47,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
         return Decision(claim, rule, reason, outputs)
     if refused is not None:
         return _propose_rejection(registered, line, cause, f"{reason}; {refused}", outputs)
-    settled = settle_in_line(line, _less_paid(line.case(registered), claim))
+    settled = awarded(claim, settle_in_line(line, _less_paid(line.case(registered), claim)))
     claim, words = _settle(claim, settled, policy.currency, payee_digest(direct.payee(claim, notice)), cause)
     settlement = claim.settlement
     if settlement is None:
@@ -63,7 +64,11 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
         return _ask_finance(claim, settlement, cause, why, Decision(claim, amounts.ASKED, told, outputs))
     amount = sum(settlement.covers.values())
     score, told = risk.score(found), f"{reason}; settlement {settlement.version}: {words}; {risk.in_words(found)}"
-    looked = claim.round > 1 or any(found.kind is not FindingKind.DISABILITY for found in claim.findings)
+    looked = (
+        claim.round > 1
+        or claim.dispute is not None
+        or any(found.kind is not FindingKind.DISABILITY for found in claim.findings)
+    )
     if not looked and authority.may_be_automatic(amount, score, terms.authority):
         limit = format_minor(terms.authority.automatic_minor, settlement.currency)
         told = f"{told}; approved without a person: nobody had to look, at most {limit}"

@@ -98,6 +98,21 @@ def test_a_recovery_opens_with_the_money_and_not_before() -> None:
     )
 
 
+@pytest.mark.parametrize("state", [PaymentState.INSTRUCTED, PaymentState.ACCEPTED, PaymentState.UNKNOWN])
+def test_while_money_is_on_its_way_nothing_is_asked_of_a_third_party(state: PaymentState) -> None:
+    """It owes its share of what is paid; of a claim that is not approved it owes nothing."""
+    hub = paid(Fault.FULL)
+    said, (first,) = hub.claim.notice, hub.payments
+    assert said is not None
+    said = replace(said, fault=Fault.NONE)
+    second = replace(first, id="PI-2", attempt=2, state=state)
+    waits = replace(hub.claim, notice=said, payments=(first, second))
+    reopened = replace(hub.claim, notice=said, outcome=None)
+
+    assert recoveries.follow(waits, said, CAUSE)[1] == recoveries.follow(reopened, said, CAUSE)[1] == ()
+    assert len(recoveries.follow(replace(hub.claim, notice=said), said, CAUSE)[1]) == 1
+
+
 def test_an_unknown_fault_and_a_line_without_shares_recover_nothing_of_a_third_party() -> None:
     """The share has to be known."""
     (payment,) = paid(Fault.FULL).payments
@@ -177,10 +192,11 @@ def test_a_later_round_that_is_rejected_takes_nothing_back() -> None:
     assert (hub.claim.outcome, cases(hub)) == (Outcome.REJECTED, [])
 
 
-def test_of_a_confirmed_fraud_all_that_was_paid_is_to_be_repaid() -> None:
+@pytest.mark.parametrize("outcome", [Outcome.APPROVED, Outcome.REJECTED, Outcome.WITHDRAWN])
+def test_of_a_confirmed_fraud_all_that_was_paid_is_to_be_repaid(outcome: Outcome) -> None:
     """In whatever round, and whenever SIU says so."""
     hub = paid(Fault.FULL)
-    hub.claim = replace(hub.claim, round=2, referral=Referral(number=1, score=65))
+    hub.claim = replace(hub.claim, round=2, outcome=outcome, referral=Referral(number=1, score=65))
     hub.play(siu_outcome(SiuResult.CONFIRMED))
 
     assert [(it.kind, it.due_minor) for it in cases(hub)] == [(RecoveryKind.REPAYMENT, 2_300_00)]

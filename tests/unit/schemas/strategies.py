@@ -29,6 +29,7 @@ _AGREE = {
     "hospital.bill.v1",
     "adjuster.decision.v1",
     "reporting.contact.v1",
+    "legal.outcome.v1",
 }
 FREE = sorted(set(TOPICS) - _AGREE)
 

@@ -1,0 +1,196 @@
+"""Disputes: what legal is asked, how they end, and that people approve what comes of it."""
+
+from typing import Any
+
+import pytest
+
+from schemas.records import (
+    ContactKind,
+    DecisionAction,
+    Fault,
+    FindingKind,
+    LegalOutcome,
+    LegalReferral,
+    LegalResult,
+    Role,
+)
+from streams.rules.claim import Outcome, Stage, TaskKind
+from streams.rules.legal import limited_at_ms, referral_id
+from tests.claims import (
+    BUILDING,
+    CLAIM,
+    LOSS_MS,
+    PLACE,
+    contact,
+    decision,
+    document,
+    estimate,
+    finding,
+    invoice,
+    notice,
+    notice_of,
+    payment_status,
+    policy,
+    policy_of,
+)
+from tests.unit.rules.hub import Hub
+from tests.unit.rules.test_deadlines import end_of, ms
+
+DISPUTE = contact(ContactKind.DISPUTE, contact_id="CT-1", settlement_version=1)
+
+
+def referrals(hub: Hub) -> list[LegalReferral]:
+    """What legal was asked."""
+    return [sent.record for sent in hub.sent("legal.referral.v1") if isinstance(sent.record, LegalReferral)]
+
+
+def settled() -> Hub:
+    """2 300.00 up for approval by a handler."""
+    return Hub().play(policy(), notice(photos=()), finding(), estimate(), invoice())
+
+
+def ended(result: LegalResult, amount: int | None = None, **changes: Any) -> LegalOutcome:
+    """How the claim's first dispute ended."""
+    values: dict[str, Any] = {"referral_id": referral_id(CLAIM, 1), "amount_minor": amount, "currency": "CNY"}
+    return LegalOutcome(claim=CLAIM, result=result, **values | {"reason": "调解结案", "at_ms": LOSS_MS} | changes)
+
+
+def kinds(hub: Hub) -> list[TaskKind]:
+    """What the claim waits for."""
+    return [task.kind for task in hub.claim.open_tasks]
+
+
+def test_a_dispute_refers_the_settlement_to_legal_once_with_amount_and_limitation() -> None:
+    """Two years after the loss by product data; the same dispute told twice is one referral."""
+    hub = settled().play(DISPUTE, contact(ContactKind.DISPUTE, contact_id="CT-2", settlement_version=1))
+
+    (referral,) = referrals(hub)
+    said = hub.claim.notice
+    assert said is not None
+    assert (referral.referral_id, referral.settlement_version, referral.amount_minor) == (
+        referral_id(CLAIM, 1),
+        1,
+        2_300_00,
+    )
+    assert referral.limited_at_ms == limited_at_ms(said) > LOSS_MS + 729 * 86_400_000
+    assert referral.reason == "the claimant disputes settlement 1 of 2 300.00 CNY"
+    assert kinds(hub) == [TaskKind.LEGAL]
+
+
+@pytest.mark.parametrize(("loss", "end"), [("2026-04-01T10:00", "2028-04-01"), ("2028-02-29T10:00", "2030-02-28")])
+def test_the_limitation_ends_with_the_day_of_the_loss_so_many_years_later(loss: str, end: str) -> None:
+    """Insurance Law art. 26; after a leap day with the last of February."""
+    said = settled().claim.notice
+    assert said is not None
+
+    assert limited_at_ms(type(said)(**{**_fields(said), "loss_at_ms": ms(loss)})) == end_of(end)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__struct_fields__}
+
+
+def test_upheld_the_claim_goes_on_with_its_amount() -> None:
+    """A person approves it; nothing is disputed any more."""
+    hub = settled().play(DISPUTE, ended(LegalResult.UPHELD))
+    assert (kinds(hub), hub.claim.disputed) == ([TaskKind.APPROVAL], 0)
+    hub.play(decision())
+
+    assert [payment.amount_minor for payment in hub.payments] == [2_300_00]
+
+
+@pytest.mark.parametrize("amount", [2_800_00, 1_900_00])
+@pytest.mark.parametrize("result", [LegalResult.SETTLED, LegalResult.LOST])
+def test_another_amount_is_another_settlement_that_people_approve(result: LegalResult, amount: int) -> None:
+    """More or less than the covers: the difference is a cover of its own, with its reason."""
+    hub = settled().play(DISPUTE, ended(result, amount))
+    settlement = hub.claim.settlement
+    assert settlement is not None
+    assert (settlement.version, settlement.payable_minor) == (2, amount)
+    assert settlement.covers == {"own-damage": 2_300_00, "legal-award": amount - 2_300_00}
+    assert (kinds(hub), hub.payments) == ([TaskKind.APPROVAL], ())
+    hub.play(decision(settlement_version=2))
+
+    assert [payment.amount_minor for payment in hub.payments] == [amount]
+    assert hub.claim.reserve_minor == amount
+
+
+def test_an_approved_amount_that_was_disputed_is_paid_once_it_is_upheld() -> None:
+    """A line that needs the claimant's agreement: the end of the dispute stands for it."""
+    policies = policy_of("property", PLACE, BUILDING)
+    hub = Hub().play(policies, document(kind="list-of-losses"))
+    hub.play(notice_of("property", PLACE, "insured-property", cause="fire", estimated_loss_minor=190_000_00))
+    hub.play(finding(loss_minor=190_000_00, fault=Fault.UNKNOWN))
+    hub.play(finding(kind=FindingKind.LOSS_ADJUSTER, loss_minor=190_000_00, fault=Fault.UNKNOWN))
+    hub.play(decision(Role.HANDLER), decision(Role.APPROVER))
+    assert (hub.claim.outcome, hub.payments, kinds(hub)) == (Outcome.APPROVED, (), [TaskKind.AGREEMENT])
+    hub.play(DISPUTE)
+    assert (hub.payments, kinds(hub)) == ((), [TaskKind.LEGAL])
+    hub.play(ended(LegalResult.UPHELD))
+
+    settlement = hub.claim.settlement
+    assert settlement is not None
+    assert ([it.amount_minor for it in hub.payments], hub.stage) == ([settlement.payable_minor], Stage.PAYING)
+
+
+def test_a_dispute_that_ended_by_agreement_has_no_other_end() -> None:
+    """What legal says later is refused."""
+    hub = settled().play(DISPUTE, contact(ContactKind.AGREEMENT, contact_id="CT-2", settlement_version=1))
+    hub.play(ended(LegalResult.LOST, 9_000_00))
+
+    assert ([dead.code for dead in hub.dead], kinds(hub)) == (["no-referral"], [TaskKind.APPROVAL])
+
+
+def test_a_claim_that_was_disputed_is_never_approved_without_a_person() -> None:
+    """Small as it is."""
+    hub = Hub().play(policy(), notice(), estimate({"parts": 9_000_00}), invoice({"parts": 9_000_00}))
+    hub.play(DISPUTE, ended(LegalResult.SETTLED, 100_00))
+
+    assert (kinds(hub), hub.payments) == ([TaskKind.APPROVAL], ())
+
+
+def test_a_decided_claim_comes_to_the_award_once_a_person_reopens_it() -> None:
+    """A rejection that was disputed and lost: nothing is paid before people have decided again."""
+    hub = settled().play(decision(action=DecisionAction.REJECT), DISPUTE)
+    assert referrals(hub)[0].reason.endswith("which was rejected")
+    hub.play(ended(LegalResult.LOST, 2_000_00))
+    assert (hub.claim.outcome, hub.payments, kinds(hub)) == (Outcome.REJECTED, (), [])
+    hub.play(decision(action=DecisionAction.REOPEN))
+    settlement = hub.claim.settlement
+    assert settlement is not None and settlement.payable_minor == 2_000_00
+    hub.play(decision(Role.HANDLER, settlement_version=settlement.version))
+    hub.play(payment_status(hub.payments[0].id, 2_000_00))
+
+    assert hub.stage is Stage.PAID
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (ended(LegalResult.UPHELD, referral_id="LR-nobody-sent"), "no-referral"),
+        (ended(LegalResult.LOST, 1, currency="USD"), "wrong-currency"),
+    ],
+)
+def test_an_outcome_that_does_not_fit_is_refused(outcome: LegalOutcome, code: str) -> None:
+    """And the dispute goes on."""
+    hub = settled().play(DISPUTE, outcome)
+
+    assert ([dead.code for dead in hub.dead], kinds(hub)) == ([code], [TaskKind.LEGAL])
+
+
+def test_an_outcome_without_a_dispute_and_a_second_one_are_refused() -> None:
+    """Each referral ends once."""
+    hub = settled().play(ended(LegalResult.UPHELD))
+    assert [dead.code for dead in hub.dead] == ["no-referral"]
+    hub = settled().play(DISPUTE, ended(LegalResult.UPHELD), ended(LegalResult.LOST, 9_000_00))
+
+    assert [dead.code for dead in hub.dead] == ["no-referral"]
+    assert hub.claim.settlement is not None and hub.claim.settlement.payable_minor == 2_300_00
+
+
+def test_a_second_dispute_is_another_referral() -> None:
+    """Of the settlement that came of the first."""
+    hub = settled().play(DISPUTE, ended(LegalResult.SETTLED, 2_800_00))
+    hub.play(contact(ContactKind.DISPUTE, contact_id="CT-3", settlement_version=2))
+
+    assert [it.referral_id for it in referrals(hub)] == [referral_id(CLAIM, 1), referral_id(CLAIM, 2)]
