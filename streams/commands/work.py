@@ -41,6 +41,7 @@ class Question(NamedTuple):
 
 QUESTIONS: Final[Mapping[TaskKind, Question]] = {
     TaskKind.AMOUNT_CHECK: Question("finance.amount-query.v1", "finance.amount-answer.v1"),
+    TaskKind.SIU: Question("siu.referral.v1", "siu.outcome.v1"),
 }
 """The tasks that end with an answer. Fields of one name and ending in `_id` are the same in question and answer."""
 

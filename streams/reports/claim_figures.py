@@ -6,13 +6,15 @@ from typing import Final
 
 from msgspec import Struct
 
-from schemas.records import ClaimStatus, NoticeKind
+from schemas.records import ClaimStatus, NoticeKind, ReserveMovement
 from streams.rules.authority import AUTOMATIC
 from streams.rules.claim import Claim, Clock, Stage
 from streams.rules.deadlines import Calendar, day_of
 from streams.rules.lines import LINES
 
 UNKNOWN: Final = "unknown"
+FRAUD_CONFIRMED: Final = "siu.confirmed"
+"""The rule that ends a claim because SIU has confirmed a fraud."""
 TIMED: Final = (
     Stage.REPORTED,
     Stage.REGISTERED,
@@ -69,7 +71,7 @@ class ClaimFigures(Struct):
 
 
 class Movement(Struct, frozen=True):
-    """An amount that came to a claim in a month: `kind` is what of."""
+    """An amount that came to a claim in a month; `kind` is paid, reserve or fraud-stopped."""
 
     kind: str
     claim: str
@@ -91,9 +93,14 @@ class ProviderFigures(Struct, frozen=True):
     days: int | None
 
 
-def follow(figures: ClaimFigures, status: ClaimStatus) -> Movement | None:
-    """Move the figures on by the claim's next snapshot; what was paid by it, if anything was."""
+def follow(figures: ClaimFigures, status: ClaimStatus) -> list[Movement]:
+    """Move the figures on by the claim's next snapshot; what was paid by it, and what was not because it is fraud."""
     stage, at_ms, day = status.stage, status.at_ms, day_number(status.at_ms, status.line)
+    moved = []
+    if status.rule == FRAUD_CONFIRMED and figures.stage != Stage.CLOSED:
+        cost = figures.estimated_minor if status.payable_minor is None else status.payable_minor
+        held = max(0, cost - status.paid_minor)
+        moved.append(Movement("fraud-stopped", figures.claim, day // 100, held))
     if stage != figures.stage:
         if figures.stage in TIMED:
             column = f"{figures.stage}_s"
@@ -104,7 +111,15 @@ def follow(figures: ClaimFigures, status: ClaimStatus) -> Movement | None:
         _reach(figures, stage, day)
     paid = status.paid_minor - figures.paid_minor
     figures.paid_minor = status.paid_minor
-    return Movement("paid", figures.claim, day // 100, paid) if paid else None
+    if paid:
+        moved.append(Movement("paid", figures.claim, day // 100, paid))
+    return moved
+
+
+def reserved(figures: ClaimFigures, movement: ReserveMovement) -> Movement:
+    """What was set aside for a claim, or less than before when below zero."""
+    month = day_number(movement.at_ms, movement.line) // 100
+    return Movement("reserve", figures.claim, month, movement.after_minor - movement.before_minor)
 
 
 def describe(figures: ClaimFigures, claim: Claim) -> None:

@@ -173,6 +173,16 @@ def _triangles(connection: Connection, days: Days) -> Iterable[Values]:
         yield *row, _months(month) - _months(loss_month), amount, cumulated[row]
 
 
+def _fraud(connection: Connection, days: Days) -> Iterable[Values]:
+    """In the month in which SIU confirmed it; the amount is what was still to be paid."""
+    m = report_movements.c
+    query = select(m.month, m.line, m.currency, _sum(m.amount_minor)).where(
+        m.kind == "fraud-stopped", days.hold_month(m.month)
+    )
+    keys = (m.month, m.line, m.currency)
+    return map(_whole, connection.execute(query.group_by(*keys).order_by(*keys)))
+
+
 def _leakage(connection: Connection, days: Days) -> Iterable[Values]:
     month = _month(c.paid_day)
     query = select(month, c.line, c.currency, func.count(), _sum(c.paid_minor), _sum(c.payable_minor)).where(
@@ -279,7 +289,7 @@ REPORTS: Final[Mapping[str, ReportKind]] = {
         _deadlines,
     ),
     "triangles": ReportKind(
-        "What was paid for the losses of each month, so many months later.",
+        "What was paid and set aside for the losses of each month, so many months later.",
         (
             "kind",
             "line",
@@ -295,6 +305,11 @@ REPORTS: Final[Mapping[str, ReportKind]] = {
         "What was paid beyond what was agreed in the end, by month of payment.",
         ("month", "line", "currency", "claims", "paid_minor", "agreed_minor", "leakage_minor"),
         _leakage,
+    ),
+    "fraud": ReportKind(
+        "What was not paid because SIU confirmed a fraud, by month.",
+        ("month", "line", "currency", "stopped_minor"),
+        _fraud,
     ),
     "providers": ReportKind(
         "Repair shops and hospitals beside each other: average amount, supplements, days.",

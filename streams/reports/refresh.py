@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Row, Table, Text, cast, delete, func,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.codec import Codec
-from schemas.records import AdjusterDecision, ClaimStatus
+from schemas.records import AdjusterDecision, ClaimStatus, Record, ReserveMovement
 from sinks.ledger.tables import (
     claims,
     journal,
@@ -35,11 +35,14 @@ from streams.reports.claim_figures import (
     describe,
     follow,
     providers,
+    reserved,
 )
 from streams.rules.claim import Claim
+from streams.rules.reserves import MOVEMENT
 from streams.rules.sync import STATUS
 
 DECISIONS: Final = "adjuster.decision.v1"
+READ: Final = (STATUS, MOVEMENT)
 _PAGE: Final = 40_000
 _AT_ONCE: Final = 5000  # values in one statement: SQLite takes 32 766
 
@@ -60,6 +63,7 @@ class _Page(NamedTuple):
     """What the snapshots of a page come to; `decided` has the ref of each decision, and whose claim it is on."""
 
     figures: dict[str, ClaimFigures]
+    providers: list[ProviderFigures]
     movements: list[Movement]
     decided: list[tuple[str, str]]
 
@@ -100,53 +104,53 @@ def _read_page(connection: Connection, codec: Codec, lane: int, end: int) -> int
     if last <= seq:
         return seq
     o = outbox.c
-    query = select(o.subject, o.cause, o.headers, o.value).where(
-        o.lane == lane, o.seq > seq, o.seq <= last, o.topic == STATUS
+    query = select(o.topic, o.subject, o.cause, o.headers, o.value).where(
+        o.lane == lane, o.seq > seq, o.seq <= last, o.topic.in_(READ)
     )
-    statuses = []
-    for subject, cause, headers, value in connection.execute(query.order_by(o.seq)):
-        status = codec.decode(STATUS, value, unpack_headers(headers))
-        assert isinstance(status, ClaimStatus)
-        statuses.append((subject, cause, status))
-    page = _followed(connection, lane, statuses)
-    found = _described(connection, page.figures)
-    _write(connection, page, found)
+    rows = [
+        (subject, cause, codec.decode(topic, value, unpack_headers(headers)))
+        for topic, subject, cause, headers, value in connection.execute(query.order_by(o.seq))
+    ]
+    page = _followed(connection, lane, rows)
+    _write(connection, page)
     _write_people(connection, codec, page)
     connection.execute(update(report_marks).where(mark.lane == lane).values(seq=last))
     return last
 
 
-def _followed(connection: Connection, lane: int, statuses: Sequence[tuple[str, str, ClaimStatus]]) -> _Page:
-    numbers = sorted({number for number, _, _ in statuses})
+def _followed(connection: Connection, lane: int, rows: Sequence[tuple[str, str, Record]]) -> _Page:
+    """Follow the claims of these records, each given with the claim and its cause."""
+    numbers = sorted({number for number, _, _ in rows})
     figures = {row.claim: ClaimFigures(**row._mapping) for row in _rows_of(connection, numbers)}
+    figures |= {number: ClaimFigures(number, lane) for number in numbers if number not in figures}
+    states = dict(_states(connection, numbers))
+    for number, claim in states.items():
+        describe(figures[number], claim)
     movements, decided = [], []
-    for number, cause, status in statuses:
-        known = figures.setdefault(number, ClaimFigures(number, lane))
-        movement = follow(known, status)
-        if movement is not None:
-            movements.append(movement)
-        if cause.startswith(DECISIONS):
-            decided.append((cause, number))
-    return _Page(figures, movements, decided)
+    for number, cause, record in rows:
+        if isinstance(record, ReserveMovement):
+            movements.append(reserved(figures[number], record))
+        elif isinstance(record, ClaimStatus):
+            movements += follow(figures[number], record)
+            if cause.startswith(DECISIONS):
+                decided.append((cause, number))
+    found = [provider for number, claim in states.items() for provider in providers(figures[number], claim)]
+    return _Page(figures, found, movements, decided)
 
 
-def _described(connection: Connection, figures: dict[str, ClaimFigures]) -> list[ProviderFigures]:
+def _states(connection: Connection, numbers: Iterable[str]) -> Iterator[tuple[str, Claim]]:
     c = claims.c
-    found: list[ProviderFigures] = []
-    for numbers in _parts(figures, _AT_ONCE):
-        for number, state in connection.execute(select(c.claim, cast(c.state, Text)).where(c.claim.in_(numbers))):
-            claim = _state(state)
-            describe(figures[number], claim)
-            found += providers(figures[number], claim)
-    return found
+    for some in _parts(numbers, _AT_ONCE):
+        for number, state in connection.execute(select(c.claim, cast(c.state, Text)).where(c.claim.in_(some))):
+            yield number, _state(state)
 
 
-def _write(connection: Connection, page: _Page, found: list[ProviderFigures]) -> None:
+def _write(connection: Connection, page: _Page) -> None:
     for numbers in _parts(page.figures, _AT_ONCE):
         connection.execute(delete(report_claims).where(report_claims.c.claim.in_(numbers)))
         connection.execute(delete(report_providers).where(report_providers.c.claim.in_(numbers)))
     _insert(connection, report_claims, map(asdict, page.figures.values()))
-    _insert(connection, report_providers, map(asdict, found))
+    _insert(connection, report_providers, map(asdict, page.providers))
     moved: Counter[tuple[str | int, ...]] = Counter()
     for movement in page.movements:
         known = page.figures[movement.claim]

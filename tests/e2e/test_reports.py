@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from schemas.records import Record, Role
+from schemas.records import Record, Role, SiuResult
 from streams.commands.send import open_codec
 from streams.commands.show import time
 from streams.reports import refresh
 from streams.reports.kinds import REPORTS
+from streams.rules.referrals import referral_id
 from streams.settings import Settings
 from tests import claims as make
 from tests.e2e.conftest import Claimhub
@@ -142,18 +143,39 @@ def test_shares_have_what_they_are_of(claimhub: Claimhub, filled: FilledLedger) 
 
 
 def test_the_triangle_has_what_was_paid_so_many_months_after_the_loss(claimhub: Claimhub, filled: FilledLedger) -> None:
-    """Both losses are of April; and nothing was paid beyond what was agreed."""
-    rows = report(claimhub, "triangles")
-    lost = report(claimhub, "leakage")
+    """Both losses are of April; what was set aside is gone in the end, and nothing was paid beyond what was agreed."""
+    rows, lost = report(claimhub, "triangles"), report(claimhub, "leakage")
+    paid_for = [it for it in rows if it["kind"] == "paid"]
+    reserves = {(it["loss_month"], it["development_month"]): it for it in rows if it["kind"] == "reserve"}
 
-    assert [(it["loss_month"], it["development_month"], it["amount_minor"], it["cumulated_minor"]) for it in rows] == [
-        (202604, 1, 2_300_00, 2_300_00),
-        (202604, 2, 64_500_00, 66_800_00),
+    assert [(it["development_month"], it["amount_minor"], it["cumulated_minor"]) for it in paid_for] == [
+        (1, 2_300_00, 2_300_00),
+        (2, 64_500_00, 66_800_00),
     ]
+    assert {it["loss_month"] for it in paid_for} == {202604}
+    assert reserves[202604, 0]["cumulated_minor"] == 66_800_00
+    assert reserves[202604, 2]["cumulated_minor"] == 0
+    assert reserves[202605, 0]["amount_minor"] > 0
     assert [(it["paid_minor"], it["agreed_minor"], it["leakage_minor"]) for it in lost] == [
         (2_300_00, 2_300_00, 0),
         (64_500_00, 64_500_00, 0),
     ]
+
+
+def test_a_confirmed_fraud_is_what_was_not_paid(
+    claimhub: Claimhub, ledgers: FilledLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As notified while nothing was settled, whatever was read in one page."""
+    for page in (1, 1000):
+        monkeypatch.setattr(refresh, "_PAGE", page)
+        if page == 1:
+            first_half(ledgers)
+            say(ledgers, 2, make.finding(claim=TWO, contradicts_notice=True))
+            say(ledgers, 3, make.notice(claim=TWO, payee=make.OTHER_PAYEE, estimated_loss_minor=70_000_00))
+            say(ledgers, 6, make.siu_outcome(SiuResult.CONFIRMED, claim=TWO, referral_id=referral_id(TWO, 1)))
+        ledgers.forget_reports()
+
+        assert [(it["month"], it["stopped_minor"]) for it in report(claimhub, "fraud")] == [(202604, 70_000_00)]
 
 
 def test_shops_and_people_stand_beside_each_other(claimhub: Claimhub, filled: FilledLedger) -> None:
@@ -220,7 +242,7 @@ def test_two_who_ask_at_once_count_everything_once(
         thread.join(60)
 
     assert not failed
-    assert sum(it["amount_minor"] for it in report(claimhub, "triangles")) == 66_800_00
+    assert sum(it["amount_minor"] for it in report(claimhub, "triangles") if it["kind"] == "paid") == 66_800_00
     assert sum(it["decisions"] for it in report(claimhub, "handlers")) == 3
 
 

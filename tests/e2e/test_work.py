@@ -113,6 +113,20 @@ def test_finance_answers_and_people_go_on(claimhub: Claimhub, kafka: Broker, que
     assert [it["role"] for it in claimhub("work", "ls", "--json").json if it["claim"] == ASKED] == ["handler"]
 
 
+def test_siu_clears_what_was_referred_to_it(claimhub: Claimhub, kafka: Broker, ledger: FilledLedger) -> None:
+    """The referral is found in what was sent; who says so is in the answer."""
+    ledger.take(make.policy(), make.notice(estimated_loss_minor=70_000_00), make.finding(contradicts_notice=True))
+    ledger.take(make.notice(payee=make.OTHER_PAYEE, estimated_loss_minor=70_000_00))
+    waiting = [(it["task"], it["role"]) for it in claimhub("work", "ls", "--json").json]
+    ran = act(claimhub, "answer", make.CLAIM, "siu-02", "siu", "--set", "result=cleared")
+    (sent,) = kafka.came("siu.outcome.v1")
+    take(ledger, sent)
+
+    assert waiting == [("siu", "siu")]
+    assert ran.code == 0 and "SIU cleared referral 1" in ran.err
+    assert claimhub("work", "ls").out == ""
+
+
 @pytest.mark.parametrize(
     ("verb", "claim", "role", "more", "code", "says"),
     [
@@ -122,7 +136,7 @@ def test_finance_answers_and_people_go_on(claimhub: Claimhub, kafka: Broker, que
         ("approve", SMALL, "manager", [], 1, "is decided by handler, not by the manager"),
         ("approve", SMALL, "SECRET", [], 2, "role"),
         ("approve", SMALL, "handler", ["--settlement", "2"], 1, "the decision waits for settlement 2"),
-        ("answer", SMALL, "finance", [], 1, "waits for no amount-check"),
+        ("answer", SMALL, "finance", [], 1, "waits for no amount-check or siu"),
         ("answer", ASKED, "finance", ["--task", "approval"], 2, "no task is called approval"),
         ("answer", ASKED, "finance", ["--set", "agreed"], 2, "--set number 1 is not NAME=VALUE"),
         ("answer", ASKED, "finance", ["--set", "agreed=SECRET"], 2, "agreed"),

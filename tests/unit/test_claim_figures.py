@@ -8,7 +8,9 @@ from streams.reports.kinds import percentile
 from tests import claims as make
 
 
-def snapshot(stage: str, days: float, paid_minor: int = 0) -> ClaimStatus:
+def snapshot(
+    stage: str, days: float, paid_minor: int = 0, payable_minor: int | None = None, rule: str = "assessment.invoice"
+) -> ClaimStatus:
     """The claim in a stage, so many days after the loss."""
     return ClaimStatus(
         claim=make.CLAIM,
@@ -18,7 +20,8 @@ def snapshot(stage: str, days: float, paid_minor: int = 0) -> ClaimStatus:
         paid_minor=paid_minor,
         at_ms=make.LOSS_MS + int(days * make.DAY_MS),
         cause="repair.invoice.v1/1/0/0",
-        rule="assessment.invoice",
+        rule=rule,
+        payable_minor=payable_minor,
         reason="as it came",
     )
 
@@ -27,12 +30,25 @@ def test_a_claim_that_is_reopened_keeps_its_first_days_and_adds_to_its_times() -
     """A second visit of a stage takes nothing away; what is paid later is another movement."""
     figures = ClaimFigures(make.CLAIM, 0)
     story = [("reported", 0, 0), ("assessing", 1, 0), ("paying", 3, 0), ("paid", 4, 700), ("assessing", 10, 700)]
-    moved = [follow(figures, snapshot(*step)) for step in [*story, ("paying", 15, 700), ("paid", 16, 900)]]
+    moved = [it for step in [*story, ("paying", 15, 700), ("paid", 16, 900)] for it in follow(figures, snapshot(*step))]
 
-    assert [(it.month, it.amount_minor) for it in moved if it] == [(202604, 700), (202604, 200)]
+    assert [(it.kind, it.month, it.amount_minor) for it in moved] == [("paid", 202604, 700), ("paid", 202604, 200)]
     assert (figures.registered_day, figures.decided_day, figures.paid_day) == (20260402, 20260404, 20260405)
     assert figures.reopened_day == 20260411
     assert (figures.assessing_s, figures.paying_s, figures.registered_s) == (7 * 86_400, 2 * 86_400, None)
+
+
+def test_a_confirmed_fraud_stops_what_was_not_paid_yet_and_once() -> None:
+    """A second referral that is confirmed stops nothing more."""
+    figures = ClaimFigures(make.CLAIM, 0)
+    steps = [
+        snapshot("investigating", 1, 300, 1_000),
+        snapshot("closed", 40, 300, 1_000, "siu.confirmed"),
+        snapshot("closed", 41, 300, 1_000, "siu.confirmed"),
+    ]
+    moved = [it for step in steps for it in follow(figures, step) if it.kind == "fraud-stopped"]
+
+    assert [(it.month, it.amount_minor) for it in moved] == [(202605, 700)]
 
 
 def test_records_out_of_order_take_no_time_back() -> None:
