@@ -11,7 +11,6 @@ from sqlalchemy import Connection, select
 
 from schemas.codec import Codec
 from schemas.money import format_minor
-from schemas.records import Record
 from schemas.topics import TOPICS
 from sinks.ledger.streaming import stream
 from sinks.ledger.tables import claims, outbox, parked
@@ -42,8 +41,9 @@ class Question(NamedTuple):
 QUESTIONS: Final[Mapping[TaskKind, Question]] = {
     TaskKind.AMOUNT_CHECK: Question("finance.amount-query.v1", "finance.amount-answer.v1"),
     TaskKind.SIU: Question("siu.referral.v1", "siu.outcome.v1"),
+    TaskKind.CLAUSE_QUERY: Question("underwriting.clause-query.v1", "underwriting.clause-answer.v1"),
 }
-"""The tasks that end with an answer. Fields of one name and ending in `_id` are the same in question and answer."""
+"""The tasks that end with an answer. What it does not say itself, such as an id, it has from the question."""
 
 
 class WorkItem(Struct, frozen=True):
@@ -150,7 +150,7 @@ def answer(
         raise Failed(f"the {waiting.kind} of claim {number} is asked of {waiting.addressee}, not of {role}")
     question = QUESTIONS[waiting.kind]
     record = TOPICS[question.answered_by].record
-    values = {"claim": number, "reason": reason, **_ids(codec, connection, number, question), **_given(fields)}
+    values = {**_asked(codec, connection, number, question), "claim": number, "reason": reason, **_given(fields)}
     values |= {name: _now_ms() for name in OWN_TIMES if name in record.__struct_fields__}
     values |= {name: person for name in _PERSON_FIELDS if name in record.__struct_fields__}
     return _checked(codec, connection, claim, question.answered_by, values, person)
@@ -175,16 +175,16 @@ def _checked(
     return sent._replace(headers=[*sent.headers, ("by", person.encode())])
 
 
-def _ids(codec: Codec, connection: Connection, number: str, question: Question) -> dict[str, Any]:
-    """The ids of the newest question of its kind, by field."""
+def _asked(codec: Codec, connection: Connection, number: str, question: Question) -> dict[str, Any]:
+    """The fields that an answer shares with the newest question of its kind."""
     c = outbox.c
     query = select(c.value, c.headers).where(c.subject == number, c.topic == question.asked_by)
     row = connection.execute(query.order_by(c.lane, c.seq.desc()).limit(1)).one_or_none()
     if row is None:
         raise Failed(f"claim {number} has asked nothing on {question.asked_by}")
-    asked: Record = codec.decode(question.asked_by, row.value, unpack_headers(row.headers))
+    asked = msgspec.to_builtins(codec.decode(question.asked_by, row.value, unpack_headers(row.headers)))
     names = TOPICS[question.answered_by].record.__struct_fields__
-    return {name: getattr(asked, name) for name in asked.__struct_fields__ if name.endswith("_id") and name in names}
+    return {name: value for name, value in asked.items() if name in names}
 
 
 def _given(fields: Sequence[str]) -> dict[str, object]:

@@ -127,6 +127,20 @@ def test_siu_clears_what_was_referred_to_it(claimhub: Claimhub, kafka: Broker, l
     assert claimhub("work", "ls").out == ""
 
 
+def test_underwriting_answers_what_a_clause_says(claimhub: Claimhub, kafka: Broker, ledger: FilledLedger) -> None:
+    """For the policy it was asked about."""
+    ledger.take(make.policy_of("property", make.PLACE, make.BUILDING, make.RESCUE))
+    ledger.take(make.notice_of("property", make.PLACE, "insured-property", cause="earthquake"))
+    waiting = [it["role"] for it in claimhub("work", "ls", "--json").json if it["task"] == "clause-query"]
+    more = ("--set", "covered=true", "--set", "version=1")
+    ran = act(claimhub, "answer", make.CLAIM, "underwriter-04", "underwriting", *more)
+    (sent,) = kafka.came("underwriting.clause-answer.v1")
+    take(ledger, sent)
+
+    assert (waiting, ran.code) == (["underwriting"], 0)
+    assert "clause-query" not in claimhub("work", "ls").out
+
+
 @pytest.mark.parametrize(
     ("verb", "claim", "role", "more", "code", "says"),
     [
@@ -136,7 +150,7 @@ def test_siu_clears_what_was_referred_to_it(claimhub: Claimhub, kafka: Broker, l
         ("approve", SMALL, "manager", [], 1, "is decided by handler, not by the manager"),
         ("approve", SMALL, "SECRET", [], 2, "role"),
         ("approve", SMALL, "handler", ["--settlement", "2"], 1, "the decision waits for settlement 2"),
-        ("answer", SMALL, "finance", [], 1, "waits for no amount-check or siu"),
+        ("answer", SMALL, "finance", [], 1, "waits for no amount-check or siu or clause-query"),
         ("answer", ASKED, "finance", ["--task", "approval"], 2, "no task is called approval"),
         ("answer", ASKED, "finance", ["--set", "agreed"], 2, "--set number 1 is not NAME=VALUE"),
         ("answer", ASKED, "finance", ["--set", "agreed=SECRET"], 2, "agreed"),
