@@ -53,6 +53,7 @@ def paid_claim() -> Hub:
     [
         ((notice(),), ["reported", "policy (underwriting)"]),
         ((policy(), notice()), ["being assessed", "estimate (repair-shop)", "decision, by the end of 2026-05-01"]),
+        ((policy(), notice(), COMPLAINT), ["complaint, by the end of 2026-04-16"]),
         ((policy(), notice(), estimate(), invoice()), ["being paid", "2 300.00 CNY", "paid (已付): 0.00 CNY"]),
         ((policy(effective_from_ms=make.LOSS_MS + 1), notice()), ["not accepted"]),
     ],
@@ -205,6 +206,7 @@ def test_nothing_is_withdrawn_once_money_is_on_its_way(code: PaymentStatusCode |
     hub.play(WITHDRAWAL)
 
     assert [dead.code for dead in hub.dead] == ["too-late"]
+    assert ("money is on its way" in hub.dead[0].reason) == (code is not PaymentStatusCode.ACSC)
     assert (hub.claim.outcome, hub.stage) == (Outcome.APPROVED, stage)
 
 
