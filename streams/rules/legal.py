@@ -72,7 +72,6 @@ def on_outcome(claim: Claim, outcome: LegalOutcome, cause: Cause, seen: Lookups)
     if (
         notice is None
         or dispute is None
-        or dispute.result is not None
         or not claim.disputed
         or outcome.referral_id != referral_id(claim.number, dispute.number)
     ):

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.records import (
     ContactKind,
@@ -14,8 +15,10 @@ from schemas.records import (
     LegalResult,
     Role,
 )
-from streams.rules.claim import Outcome, Stage, TaskKind
+from streams.rules.claim import Dispute, Outcome, Stage, TaskKind
+from streams.rules.disputes import awarded
 from streams.rules.legal import limited_at_ms, referral_id
+from streams.rules.settlement import CoverAmount, Settlement
 from tests.claims import (
     BUILDING,
     CLAIM,
@@ -61,8 +64,10 @@ def kinds(hub: Hub) -> list[TaskKind]:
 
 
 def test_a_dispute_refers_the_settlement_to_legal_once_with_amount_and_limitation() -> None:
-    """Two years after the loss by product data; the same dispute told twice is one referral."""
+    """Two years after the loss by product data; the same dispute told twice is one referral, and what comes meanwhile
+    makes no other."""
     hub = settled().play(DISPUTE, contact(ContactKind.DISPUTE, contact_id="CT-2", settlement_version=1))
+    hub.play(document())
 
     (referral,) = referrals(hub)
     said = hub.claim.notice
@@ -139,6 +144,15 @@ def test_a_dispute_that_ended_by_agreement_has_no_other_end() -> None:
     hub.play(ended(LegalResult.LOST, 9_000_00))
 
     assert ([dead.code for dead in hub.dead], kinds(hub)) == (["no-referral"], [TaskKind.APPROVAL])
+
+
+def test_a_settlement_with_an_award_is_still_the_sum_of_its_covers() -> None:
+    """Less what was advanced."""
+    claim = replace(settled().claim, dispute=Dispute(number=1, result=LegalResult.LOST, amount_minor=700))
+    covers = (CoverAmount("own-damage", 1_000),)
+    after = awarded(claim, Settlement("", covers, 1_000, 900))
+
+    assert (after.total_minor, after.payable_minor) == (sum(it.amount_minor for it in after.covers), 600) == (700, 600)
 
 
 def test_a_claim_that_was_disputed_is_never_approved_without_a_person() -> None:
