@@ -919,3 +919,13 @@ class LegalOutcome(Record, frozen=True, kw_only=True):
         check_currency(self.currency, "currency")
         if (self.result is LegalResult.UPHELD) != (self.amount_minor is None):
             raise ValueError("amount_minor goes with a result by which our amount does not stand, and with these only")
+
+
+class SamePaper(Record, frozen=True, kw_only=True):
+    """Another claim's lane tells this claim that a paper or picture of its came with that one as well. Key: claim
+    number."""
+
+    claim: Identifier
+    other: Identifier
+    what: Identifier
+    at_ms: TimeMs

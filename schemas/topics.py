@@ -47,6 +47,7 @@ from schemas.records import (
     ReinsuranceReply,
     RepairOrder,
     ReserveMovement,
+    SamePaper,
     SiuOutcome,
     SiuReferral,
     StatementLine,
@@ -197,6 +198,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("underwriting.loss-experience.v1", _OUT, LossExperience, Key.POLICY),
         _topic("legal.referral.v1", _OUT, LegalReferral),
         _topic("legal.outcome.v1", _IN, LegalOutcome),
+        _topic("hub.same-paper.v1", _INTERNAL, SamePaper),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

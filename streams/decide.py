@@ -1,6 +1,6 @@
 """What a batch of one lane leads to: pure, record by record in order; nothing is written or sent here."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
@@ -11,7 +11,7 @@ from monitoring.metrics import Outcome
 from schemas.partitioner import partition_for
 from schemas.records import ClockTick, DeadLetter, PaymentInstruction, Policy, Record, Wake, WakeKind
 from schemas.topics import CLOCKS, TOPICS, Direction, Key
-from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow
+from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow, TraceRow
 from streams.flows import FLOWS, PolicyKey
 from streams.outcomes import Dead, Park
 from streams.received import Parsed, pack_headers, unpack_headers
@@ -22,6 +22,7 @@ from streams.rules.follow_ups import follow
 from streams.rules.policy_file import PolicyFile
 from streams.rules.stage import stage_of
 from streams.rules.sync import STATUS, snapshot
+from streams.rules.traces import Shared, Trace, newest
 
 Place = tuple[str, int, int, int]
 Encode = Callable[[str, Record], bytes]
@@ -62,31 +63,49 @@ class LaneState(msgspec.Struct):
 class Answers(Protocol):
     """What the rules look up: live, or as it was captured."""
 
-    def capture(self, keys: PolicyKey) -> tuple[CapturedLookups, str]:
-        """The answer for one record's (policy number, plate), and the same as JSON for the journal."""
+    def capture(
+        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...]
+    ) -> tuple[CapturedLookups, str | None]:
+        """The answer for one record of a claim: the policies of (policy number, plate), and who else left these traces;
+        and the same as JSON for the journal, None when there is nothing to keep."""
+
+    def remember(self, traces: Sequence[TraceRow]) -> None:
+        """Let later records of the batch find what this one left."""
 
 
 class Lookup(msgspec.Struct, frozen=True):
-    """The policies fetched for a batch, by policy number."""
+    """What was fetched for a batch: the policies by number, and the claims that left a trace by its digest."""
 
     policies: Mapping[str, PolicyFile]
+    traces: dict[Trace, list[Shared]] = {}
 
-    def capture(self, keys: PolicyKey) -> tuple[CapturedLookups, str]:
+    def capture(
+        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...]
+    ) -> tuple[CapturedLookups, str | None]:
         """See Answers."""
+        others = newest([it for trace in traces for it in self.traces.get(trace, ()) if it.claim != claim])
+        if keys is None:
+            return CapturedLookups({}, {}, others), _json({"others": others}).decode() if others else None
         number, plate = keys
         if number is not None:
             versions = self.policies[number].versions if number in self.policies else ()
-            return CapturedLookups({number: versions}, {}), _captured(versions)
+            return CapturedLookups({number: versions}, {}, others), _captured(versions, others)
         found = (policy.versions for policy in self.policies.values() if policy.plate == plate)
         versions = tuple(version for policy in found for version in policy)
-        return CapturedLookups({}, {plate: versions}), _captured(versions)
+        return CapturedLookups({}, {plate: versions}, others), _captured(versions, others)
+
+    def remember(self, traces: Sequence[TraceRow]) -> None:
+        """See Answers."""
+        for row in traces:
+            self.traces.setdefault(row.digest, []).append(Shared(row.claim, row.at_ms))
 
 
-def _captured(versions: tuple[Policy, ...]) -> str:
-    return _json({"policies": versions}).decode()
+def _captured(versions: tuple[Policy, ...], others: tuple[Shared, ...]) -> str:
+    return _json({"policies": versions, "others": others} if others else {"policies": versions}).decode()
 
 
 _NOTHING_CAPTURED = CapturedLookups({}, {})
+_NO_TRACES: tuple[Trace, ...] = ()
 
 
 class Effects(msgspec.Struct):
@@ -97,6 +116,7 @@ class Effects(msgspec.Struct):
     journal: list[JournalRow] = []
     claims: dict[str, ClaimRow] = {}
     policies: dict[str, PolicyRow] = {}
+    traces: list[TraceRow] = []
     outbox: list[OutboxRow] = []
     payments: dict[str, PaymentRow] = {}
     parked: dict[Place, ParkedRow] = {}
@@ -221,9 +241,12 @@ class Decider:
             self._journal(parsed, Outcome.DUPLICATE, "engine.duplicate", "this event was applied before", None)
             return
         flow = FLOWS[parsed.topic]
-        seen, inputs = _NOTHING_CAPTURED, None
-        if flow.looks_up is not None:
-            seen, inputs = self._lookup.capture(flow.looks_up(parsed.record))
+        seen, inputs, traces = _NOTHING_CAPTURED, None, _NO_TRACES
+        if flow.traces is not None:
+            traces = flow.traces(parsed.record)
+        if traces or flow.looks_up is not None:
+            keys = None if flow.looks_up is None else flow.looks_up(parsed.record)
+            seen, inputs = self._lookup.capture(number, keys, traces)
         decision: Decision = flow.handler(claim, parsed.record, parsed.cause, seen)
         if decision.claim is claim and TOPICS[parsed.topic].direction is Direction.INTERNAL:
             # One wake too many, as when the policy was asked for twice: nothing came of it, and nothing is told.
@@ -238,6 +261,10 @@ class Decider:
         claim = msgspec.structs.replace(after, version=claim.version + 1, seen=seen_now)
         self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, inputs)
         stage = self._keep(claim, parsed.cause)
+        if traces and not decision.refused:
+            left = [TraceRow(trace, number, self._state.lane, parsed.cause.at_ms) for trace in traces]
+            self._lookup.remember(left)
+            self.effects.traces += left
         for payment in decision.payments:
             self.effects.payments[payment.id] = self._payment_row(payment, parsed.cause)
         status = snapshot(claim, stage, decision.rule, decision.reason, parsed.cause)

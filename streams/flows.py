@@ -26,6 +26,7 @@ from schemas.records import (
     RecoveryReceipt,
     RegulatorAcknowledgement,
     ReinsuranceReply,
+    SamePaper,
     SiuOutcome,
     StatementLine,
     Wake,
@@ -44,28 +45,33 @@ from streams.rules import (
     recoveries,
     regulator,
     reinsurance,
+    same_paper,
     siu,
     statements,
     survey,
     sync,
+    traces,
     underwriting,
 )
+from streams.rules.traces import Trace
 
 PolicyKey = tuple[str | None, str]
 """A policy number, or None and a plate: which policies a record's handler may look up."""
 
 
 class Flow(Struct, frozen=True):
-    """One topic's row: the record it carries, the handler that decides on it, and the policies that handler asks for.
+    """One topic's row: the record it carries, the handler that decides on it, and what that handler asks for.
 
     A handler is `(claim, record, cause, seen) -> Decision`, on policy-keyed topics `(policy file, record, cause, seen)
-    -> PolicyDecision`; it is pure and may raise Park or Dead. `looks_up` names, from the record alone, what `seen`
-    must answer. `passes` lets a record go by those of its claim that wait; they are tried again behind it.
+    -> PolicyDecision`; it is pure and may raise Park or Dead. `looks_up` names, from the record alone, the
+    policies that `seen` must know, `traces` what the record leaves for other claims to find and `seen` must have found.
+    `passes` lets a record go by those of its claim that wait; they are tried again behind it.
     """
 
     record: type[Record]
     handler: Callable[..., Any]
     looks_up: Callable[[Any], PolicyKey] | None = None
+    traces: Callable[[Any], tuple[Trace, ...]] | None = None
     passes: bool = False
 
 
@@ -84,19 +90,20 @@ def _policy_of_wake(wake: Wake) -> PolicyKey:
 FLOWS: Final[Mapping[str, Flow]] = {
     "underwriting.policy.v1": Flow(Policy, underwriting.on_policy),
     "hub.policy-wanted.v1": Flow(PolicyWanted, underwriting.on_policy_wanted),
-    "reporting.loss-notice.v1": Flow(LossNotice, intake.on_loss_notice, looks_up=_policy_of_notice),
+    "reporting.loss-notice.v1": Flow(LossNotice, intake.on_loss_notice, _policy_of_notice, traces.of_notice),
     "hub.wake.v1": Flow(Wake, intake.on_wake, looks_up=_policy_of_wake),
     "hub.clock.v1": Flow(ClockTick, clocks.on_tick),
-    "reporting.document.v1": Flow(Document, intake.on_document),
+    "reporting.document.v1": Flow(Document, intake.on_document, traces=traces.of_document),
     "investigation.finding.v1": Flow(Finding, survey.on_finding),
     "repair.estimate.v1": Flow(Estimate, assessment.on_estimate),
-    "repair.invoice.v1": Flow(Invoice, assessment.on_invoice),
-    "hospital.bill.v1": Flow(HospitalBill, bills.on_bill),
+    "repair.invoice.v1": Flow(Invoice, assessment.on_invoice, traces=traces.of_paper),
+    "hospital.bill.v1": Flow(HospitalBill, bills.on_bill, traces=traces.of_paper),
     "adjuster.decision.v1": Flow(AdjusterDecision, decisions.on_decision),
     "finance.amount-answer.v1": Flow(AmountAnswer, finance.on_amount_answer),
     "finance.payment-status.v1": Flow(PaymentStatus, payments.on_payment_status),
     "finance.statement-line.v1": Flow(StatementLine, statements.on_statement_line),
     "siu.outcome.v1": Flow(SiuOutcome, siu.on_outcome),
+    "hub.same-paper.v1": Flow(SamePaper, same_paper.on_same_paper),
     "operations.command.v1": Flow(Command, sync.on_command, passes=True),
     "reporting.contact.v1": Flow(Contact, contact.on_contact, passes=True),
     "legal.outcome.v1": Flow(LegalOutcome, legal.on_outcome),

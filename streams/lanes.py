@@ -23,6 +23,7 @@ from streams.received import Parsed, Parser, Received
 from streams.rules import clocks
 from streams.rules.claim import Claim
 from streams.rules.policy_file import PolicyFile
+from streams.rules.traces import MOST, Trace
 
 DEATHS: Final = 3
 """As many processes may end in a lane's batch before it is taken record by record, and in one record before it is a
@@ -192,19 +193,29 @@ class LaneProcessor:
                     parser.again(waiting)
 
     def _look_up(self, records: list[Parsed], state: LaneState) -> Lookup:
-        """One query for all that the rules of this batch want to know of policies in any lane."""
+        """One query for all that the rules of this batch want to know of policies in any lane, and one for the claims
+        that left what its records leave."""
         numbers: set[str] = set()
         plates: set[str] = set()
+        traces: set[Trace] = set()
         for record in _with_parked(records, state):
             flow = FLOWS[record.topic]
-            if flow.looks_up is None or record.record is None:
+            if record.record is None:
                 continue
-            number, plate = flow.looks_up(record.record)
-            if number is not None:
-                numbers.add(number)
-            else:
-                plates.add(plate)
-        return Lookup(self._policies(sorted(numbers), sorted(plates)))
+            if flow.traces is not None:
+                traces.update(flow.traces(record.record))
+            if flow.looks_up is not None:
+                number, plate = flow.looks_up(record.record)
+                if number is not None:
+                    numbers.add(number)
+                else:
+                    plates.add(plate)
+        lookup = Lookup(self._policies(sorted(numbers), sorted(plates)))
+        if traces:
+            self._metrics.sql_statements.inc()
+            # One more than are looked at: the claim itself is among them.
+            lookup.remember(self._ledger.load_traces(sorted(traces), MOST + 1))
+        return lookup
 
     def _policies(self, numbers: list[str], plates: list[str]) -> dict[str, PolicyFile]:
         if not numbers and not plates:
@@ -275,6 +286,7 @@ def commit_of(lane: Lane, seq: int, entry: int, positions: dict[str, int], effec
         journal=effects.journal,
         claims=list(effects.claims.values()),
         policies=list(effects.policies.values()),
+        traces=effects.traces,
         outbox=effects.outbox,
         payments=list(effects.payments.values()),
         parked=list(effects.parked.values()),

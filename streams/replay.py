@@ -9,7 +9,7 @@ from msgspec import Struct, json
 from schemas.codec import Codec
 from schemas.records import Policy
 from schemas.topics import TOPICS, Key
-from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow
+from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, TraceRow
 from streams.decide import Decider, Effects, LaneState
 from streams.flows import FLOWS, PolicyKey
 from streams.lanes import KILLS
@@ -18,6 +18,7 @@ from streams.received import Parsed, Parser
 from streams.rules.claim import Claim
 from streams.rules.decision import CapturedLookups
 from streams.rules.policy_file import PolicyFile
+from streams.rules.traces import Shared, Trace
 
 Taken = JournalRow | DeadRow
 Ended = JournalRow | DeadRow | ParkedRow
@@ -44,7 +45,8 @@ class Again(NamedTuple):
 
 
 class _Captured(Struct):
-    policies: tuple[Policy, ...]
+    policies: tuple[Policy, ...] = ()
+    others: tuple[Shared, ...] = ()
 
 
 _captured = json.Decoder(_Captured).decode
@@ -55,20 +57,31 @@ class _Recorded:
 
     def __init__(self) -> None:
         self._inputs: dict[PolicyKey, str] = {}
+        self._own: str | None = None
 
     def learn(self, row: Taken, parsed: Parsed) -> None:
-        """Take the answer a journal row has kept."""
+        """Take the answer a journal row has kept; who left the same traces is known for that record only."""
         looks_up = FLOWS[row.topic].looks_up
-        if isinstance(row, JournalRow) and row.inputs is not None and parsed.record is not None and looks_up:
-            self._inputs[looks_up(parsed.record)] = row.inputs
+        self._own = row.inputs if isinstance(row, JournalRow) else None
+        if self._own is not None and parsed.record is not None and looks_up:
+            self._inputs[looks_up(parsed.record)] = self._own
 
-    def capture(self, keys: PolicyKey) -> tuple[CapturedLookups, str]:
+    def capture(
+        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...]
+    ) -> tuple[CapturedLookups, str | None]:
         """See Answers."""
+        if keys is None:
+            others = () if self._own is None else _captured(self._own).others
+            return CapturedLookups({}, {}, others), self._own
         number, plate = keys
         inputs = self._inputs.get(keys, '{"policies":[]}')
-        versions = _captured(inputs).policies
-        by_number = {} if number is None else {number: versions}
-        return CapturedLookups(by_number, {plate: versions} if number is None else {}), inputs
+        captured = _captured(inputs)
+        by_number = {} if number is None else {number: captured.policies}
+        by_plate = {plate: captured.policies} if number is None else {}
+        return CapturedLookups(by_number, by_plate, captured.others), inputs
+
+    def remember(self, traces: Sequence[TraceRow]) -> None:
+        """Nothing: the journal knows what each record found."""
 
 
 class LaneReplay:

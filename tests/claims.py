@@ -1,6 +1,7 @@
 """Factories for the records of a claim: valid unless told otherwise. Amounts in fen, times in milliseconds."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from schemas.records import (
@@ -57,6 +58,16 @@ OWN_DAMAGE = PolicyCover(cover="own-damage", sum_insured_minor=150_000_00, deduc
 COMPULSORY = PolicyCover(cover="compulsory-motor", sum_insured_minor=200_000_00)
 
 
+def digest(claim: object, what: str) -> str:
+    """The SHA-256 of something that only this claim has; of the usual claim, that of all its papers."""
+    return PHOTO if claim == CLAIM else sha256(f"{what} of {claim}".encode()).hexdigest()
+
+
+def code(claim: object) -> str:
+    """The code printed on a claim's papers, which no other claim's have."""
+    return "011002600111" if claim == CLAIM else str(int(digest(claim, "code")[:12], 16))
+
+
 def policy(**changes: object) -> Policy:
     """A motor policy with own damage and compulsory motor, in force all 2026."""
     values: dict[str, Any] = {
@@ -93,7 +104,7 @@ def notice(**changes: object) -> LossNotice:
         "damaged": (OWN,),
         "estimated_loss_minor": 3_000_00,
         "currency": "CNY",
-        "photos": (PHOTO,),
+        "photos": (digest(changes.get("claim", CLAIM), "photo"),),
         "reporter_name": "报案人甲",
         "reporter_phone": "13800000000",
         "payee": PAYEE,
@@ -109,7 +120,7 @@ def document(**changes: object) -> Document:
         "document_id": "DOC-1",
         "kind": "police-report",
         "url": "https://documents.example/DOC-1",
-        "sha256": PHOTO,
+        "sha256": digest(changes.get("claim", CLAIM), "document"),
         "received_at_ms": LOSS_MS + DAY_MS,
         "sender": "reporting",
     }
@@ -168,9 +179,9 @@ def invoice(buckets: Mapping[str, int] | None = None, **changes: object) -> Invo
         "shop": "shop-01",
         "damaged": OWN,
         "issuer": "91110000600037341L",
-        "code": "011002600111",
+        "code": code(changes.get("claim", CLAIM)),
         "number": "00000001",
-        "sha256": PHOTO,
+        "sha256": digest(changes.get("claim", CLAIM), "invoice"),
         "issued_at_ms": LOSS_MS + 5 * DAY_MS,
         "currency": "CNY",
         "buckets": tuple(BucketAmount(bucket=Bucket(it), amount_minor=amount) for it, amount in given.items()),
@@ -311,9 +322,9 @@ def bill(*nets: int, **changes: object) -> HospitalBill:
         "claim": CLAIM,
         "hospital": "hospital-11",
         "issuer": "12110000400686364A",
-        "code": "110102",
+        "code": code(changes.get("claim", CLAIM)),
         "number": "00000042",
-        "sha256": PHOTO,
+        "sha256": digest(changes.get("claim", CLAIM), "bill"),
         "admitted_at_ms": LOSS_MS,
         "discharged_at_ms": LOSS_MS + 2 * DAY_MS,
         "issued_at_ms": LOSS_MS + 2 * DAY_MS,

@@ -18,6 +18,7 @@ from streams.decide import Decider, Effects, LaneState, Lookup, Place
 from streams.received import Headers, Parser, Received, unpack_headers
 from streams.rules.clocks import next_at_ms
 from streams.rules.policy_file import PolicyFile
+from streams.rules.traces import Shared, Trace
 from tests.claims import LOSS_MS
 
 TOPIC_OF: Mapping[type[Record], str] = {TOPICS[name].record: name for name in INBOUND}
@@ -34,6 +35,7 @@ class OneLane:
         self.known = {
             policy.policy_number: PolicyFile(number=policy.policy_number, versions=(policy,)) for policy in policies
         }
+        self.left: dict[Trace, list[Shared]] = {}
         self.journal: list[JournalRow] = []
         self.outbox: list[OutboxRow] = []
         self.dead: list[DeadRow] = []
@@ -74,14 +76,14 @@ class OneLane:
             if waiting.problem is not None:
                 parser.again(waiting)
         parsed = [parser.parse(received) for received in batch]
-        effects = Decider(self.state, Lookup(self.known), self.codec.encode, self._limit).decide(parsed)
+        effects = Decider(self.state, Lookup(self.known, self.left), self.codec.encode, self._limit).decide(parsed)
         self.keep(effects)
         return effects
 
     def pass_time(self, until_ms: int) -> None:
         """Send the ticks due by then and take them in, until nothing more is due."""
         while due := [claim for claim in self.state.claims.values() if (next_at_ms(claim) or until_ms + 1) <= until_ms]:
-            decider = Decider(self.state, Lookup(self.known), self.codec.encode, self._limit)
+            decider = Decider(self.state, Lookup(self.known, self.left), self.codec.encode, self._limit)
             decider.tick(due)
             self.keep(decider.effects)
             for row in decider.effects.outbox:

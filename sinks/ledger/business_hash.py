@@ -19,7 +19,7 @@ from sinks.ledger.tables import claims, outbox, payments, policies
 from sinks.ledger.written import read_written
 
 # Lists in a state that are kept in the order of arrival but mean a set.
-_SETS: Final = ("seen", "waiting")
+_SETS: Final = ("seen", "waiting", "same_papers")
 INTERNAL: Final = tuple(t.name for t in TOPICS.values() if t.direction is Direction.INTERNAL)
 _INTERNAL_REF: Final = re.compile(rf"((?:{'|'.join(map(re.escape, INTERNAL))})/\d+/\d+)/\d+".encode())
 

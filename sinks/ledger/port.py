@@ -110,6 +110,15 @@ class PolicyRow(NamedTuple):
     state: bytes
 
 
+class TraceRow(NamedTuple):
+    """Something a claim left for other claims to find: 64 bits of its digest, signed. Key: digest, claim."""
+
+    digest: int
+    claim: str
+    lane: int
+    at_ms: int
+
+
 class OutboxRow(NamedTuple):
     """A record to publish. Key: lane, seq (gapless per lane). `cause` is the causing record's ref."""
 
@@ -187,7 +196,8 @@ class LaneCommit(Struct, kw_only=True):
 
     `seq` and `entry` are the lane's values before the batch; `positions` holds (topic, before, after) of the topics
     that moved; `parked_gone` the (topic, generation, partition, offset) of released records, taken away before `parked`
-    is added, so a record may be in both. A claim, policy or payment stands in its list once. For the claims in `ticked`
+    is added, so a record may be in both. A claim, policy or payment stands in its list once; a trace
+    may stand there again, and be there already: the first stays. For the claims in `ticked`
     nothing is due any more, since their tick is in `outbox`, unless `claims` says so anew.
     """
 
@@ -202,6 +212,7 @@ class LaneCommit(Struct, kw_only=True):
     journal: list[JournalRow] = []
     claims: list[ClaimRow] = []
     policies: list[PolicyRow] = []
+    traces: list[TraceRow] = []
     outbox: list[OutboxRow] = []
     payments: list[PaymentRow] = []
     parked: list[ParkedRow] = []
@@ -212,7 +223,7 @@ class LaneCommit(Struct, kw_only=True):
     def statements(self) -> int:
         """How many statements this commit is: BEGIN, the fence with the positions, COMMIT, one for each kind of row."""
         kinds = (self.ticked, self.parked_gone, self.journal, self.parked, self.dead)
-        return 3 + sum(map(bool, (*kinds, self.claims, self.policies, self.payments, self.outbox)))
+        return 3 + sum(map(bool, (*kinds, self.claims, self.policies, self.traces, self.payments, self.outbox)))
 
 
 class Published(NamedTuple):
@@ -266,6 +277,10 @@ class Ledger(Protocol):
 
     def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, bytes]:
         """States (JSON) by policy number of the policies with these numbers or, as newest version, these plates."""
+
+    def load_traces(self, digests: Sequence[int], most: int) -> list[TraceRow]:
+        """All that was left with these digests; of each at most so many, those of the highest claim numbers (in bytes'
+        order)."""
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         """States (JSON) of a lane's claims whose tick is due by then, the longest due first."""

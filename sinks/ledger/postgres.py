@@ -23,8 +23,9 @@ from sinks.ledger.port import (
     StaleToken,
     TopicChanged,
     TopicIdentity,
+    TraceRow,
 )
-from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, payments, policies, row_columns
+from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, payments, policies, row_columns, traces
 
 # A frozen process must not hold a lane's row for long; a dead network must not hold a process for long.
 _CONNECT: Final[Mapping[str, Any]] = {
@@ -82,6 +83,9 @@ _LOAD_CLAIMS: Final = "SELECT claim, convert_to(state::text, 'UTF8') FROM claims
 _LOAD_POLICIES: Final = """
     SELECT number, convert_to(state::text, 'UTF8') FROM policies WHERE number = ANY (%s)
     UNION ALL SELECT number, convert_to(state::text, 'UTF8') FROM policies WHERE plate = ANY (%s)"""
+_LOAD_TRACES: Final = """
+    SELECT t.digest, t.claim, t.lane, t.at_ms FROM unnest(%s::bigint[]) AS x (digest) CROSS JOIN LATERAL (
+        SELECT * FROM traces WHERE traces.digest = x.digest ORDER BY claim DESC LIMIT %s) t"""
 _MARK: Final = """
     UPDATE relay r SET published = greatest(published, x.seq) FROM unnest(%s::int[], %s::bigint[]) AS x (lane, seq)
     WHERE r.lane = x.lane"""
@@ -149,6 +153,8 @@ _CLAIMS: Final = _bulk(claims, ("lane", "version", "stage", "at_ms", "due_at_ms"
 _POLICIES: Final = _bulk(policies, ("lane", "version", "plate", "at_ms", "state"))
 # What was approved never changes: only the state moves.
 _PAYMENTS: Final = _bulk(payments, ("state", "cause", "at_ms"))
+_TRACES: Final = _bulk(traces)
+_TRACES_ONCE: Final = _TRACES._replace(insert=f"{_TRACES.insert} ON CONFLICT DO NOTHING")
 
 
 class PostgresLedger:
@@ -226,6 +232,10 @@ class PostgresLedger:
         with self._connection("loading policies") as connection:
             return dict(connection.execute(_LOAD_POLICIES, (list(numbers), list(plates)), binary=True).fetchall())
 
+    def load_traces(self, digests: Sequence[int], most: int) -> list[TraceRow]:
+        with self._connection("loading traces") as connection:
+            return [TraceRow(*row) for row in connection.execute(_LOAD_TRACES, (list(set(digests)), most), binary=True)]
+
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         with self._connection(f"asking for due claims of lane {lane}") as connection:
             return [state for (state,) in connection.execute(_DUE, (lane, until_ms, limit), binary=True)]
@@ -252,6 +262,7 @@ class PostgresLedger:
                     cursor.execute(_TICKED, (commit.ticked,))
                 _insert(cursor, _CLAIMS, commit.claims)
                 _insert(cursor, _POLICIES, commit.policies)
+                _insert(cursor, _TRACES_ONCE, commit.traces)
                 _insert(cursor, _PAYMENTS, commit.payments)
                 for bulk, rows in added:
                     if len(rows) < _MANY:

@@ -25,8 +25,9 @@ from sinks.ledger.port import (
     StaleToken,
     TopicChanged,
     TopicIdentity,
+    TraceRow,
 )
-from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, payments, policies, row_columns
+from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, payments, policies, row_columns, traces
 
 _WAIT_MS: Final = 5000
 
@@ -82,6 +83,8 @@ _POLICIES: Final = _upsert(policies, ("lane", "version", "plate", "at_ms", "stat
 _JOURNAL, _PARKED, _DEAD, _OUTBOX = (_insert(table) for table in (journal, parked, dead_letters, outbox))
 # What was approved never changes: only the state moves.
 _PAYMENTS: Final = _upsert(payments, ("state", "cause", "at_ms"))
+_TRACES: Final = f"{_insert(traces)} ON CONFLICT DO NOTHING"
+_LOAD_TRACES: Final = f"{_select(traces)} WHERE digest = ? ORDER BY claim DESC LIMIT ?"
 
 
 class SqliteLedger:
@@ -150,6 +153,11 @@ class SqliteLedger:
         with self._locked("loading policies") as connection:
             return dict(connection.execute(sql, (json.dumps(list(numbers)), json.dumps(list(plates)))))
 
+    def load_traces(self, digests: Sequence[int], most: int) -> list[TraceRow]:
+        with self._locked("loading traces") as connection:
+            found = [connection.execute(_LOAD_TRACES, (digest, most)).fetchall() for digest in dict.fromkeys(digests)]
+        return [TraceRow(*row) for rows in found for row in rows]
+
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         with self._locked(f"asking for due claims of lane {lane}") as connection:
             return [state for (state,) in connection.execute(_DUE, (lane, until_ms, limit))]
@@ -165,6 +173,7 @@ class SqliteLedger:
             connection.executemany(_TICKED, [(claim,) for claim in commit.ticked])
             connection.executemany(_CLAIMS, map(_with_text, commit.claims))
             connection.executemany(_POLICIES, map(_with_text, commit.policies))
+            connection.executemany(_TRACES, commit.traces)
             connection.executemany(_PAYMENTS, commit.payments)
             connection.executemany(_OUTBOX, commit.outbox)
 

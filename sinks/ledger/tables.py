@@ -29,7 +29,7 @@ metadata: Final = MetaData(
     }
 )
 
-VERSION: Final = "0006"
+VERSION: Final = "0007"
 """The newest migration: what these tables are."""
 
 # Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
@@ -143,6 +143,16 @@ policies: Final = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("state", JSON, nullable=False),
     Index("policies_plate", "plate"),
+)
+
+# What a claim left for others to find: 64 bits of a digest, and when it first did.
+traces: Final = Table(
+    "traces",
+    metadata,
+    Column("digest", BigInteger, primary_key=True, autoincrement=False),
+    Column("claim", Word, primary_key=True),
+    Column("lane", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
 )
 
 outbox: Final = Table(

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from schemas.money import format_minor
 from schemas.records import Bucket, Estimate, Invoice
 from streams.outcomes import Dead, Park
+from streams.rules import same_paper
 from streams.rules.admission import ESTIMATE, check_policy_currency, undecided
 from streams.rules.claim import Assessed, Claim, KeptLine
 from streams.rules.decision import Cause, Decision, Lookups
@@ -75,8 +76,10 @@ def on_estimate(claim: Claim, estimate: Estimate, cause: Cause, seen: Lookups) -
 def on_invoice(claim: Claim, invoice: Invoice, cause: Cause, seen: Lookups) -> Decision:
     """Match an invoice with the estimate, bucket by bucket; what is above it waits for a supplement.
 
-    A later invoice corrects an earlier one of the same object. Raises Park before the estimate, Dead for another
-    currency or shop, for paper already presented for the other object, and once the claim is decided.
+    A later invoice corrects an earlier one of the same object; one that another claim has is refused.
+
+    Raises Park before the estimate, Dead for another currency or shop, for paper already presented for the other
+    object, and once the claim is decided.
     """
     known = _assessable(claim, invoice, "the invoice")
     if known is None:
@@ -86,6 +89,8 @@ def on_invoice(claim: Claim, invoice: Invoice, cause: Cause, seen: Lookups) -> D
         raise Dead(
             "same-paper", "issuer, code, number: this invoice was already presented for the other damaged object"
         )
+    if seen.others:
+        return same_paper.refuse(claim, "invoice", seen.others, cause)
     if invoice.issued_at_ms < known.invoice_at_ms:
         return Decision(claim, "assessment.older-invoice", f"a newer invoice of {invoice.damaged} is known")
     invoiced = {it.bucket: it.amount_minor for it in invoice.buckets}

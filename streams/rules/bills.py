@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from schemas.money import format_minor
 from schemas.records import BillItem, BillKind, HospitalBill
 from streams.outcomes import Dead
+from streams.rules import same_paper
 from streams.rules.admission import check_policy_currency, undecided
 from streams.rules.claim import Claim, KeptBill
 from streams.rules.decision import Cause, Decision, Lookups
@@ -24,7 +25,7 @@ class Eligible(NamedTuple):
 
 
 def on_bill(claim: Claim, bill: HospitalBill, cause: Cause, seen: Lookups) -> Decision:
-    """Take a hospital's bill, once.
+    """Take a hospital's bill, once; one that another claim has is refused.
 
     Raises Park until the claim is registered; Dead in another currency, for a claim without a cover that rests on
     bills, for a paper that is known with other content, and once the claim is decided.
@@ -51,6 +52,8 @@ def on_bill(claim: Claim, bill: HospitalBill, cause: Cause, seen: Lookups) -> De
             raise Dead("version-conflict", "issuer, code, number: this bill is already known with other content")
     if kept in claim.bills:
         return Decision(claim, "bills.known", "this bill is already known")
+    if seen.others:
+        return same_paper.refuse(claim, "bill", seen.others, cause)
     bills = tuple(sorted((*claim.bills, kept), key=lambda one: one.paper))
     total = format_minor(bill.total_minor, bill.currency)
     reason = f"bill of {bill.hospital} over {total}: {eligible.words}"

@@ -410,6 +410,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     agreed: int = 0
     disputed: int = 0
     clauses: tuple[ClauseAnswered, ...] = ()
+    same_papers: tuple[str, ...] = ()
 
     @property
     def fault(self) -> Fault:

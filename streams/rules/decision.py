@@ -8,6 +8,7 @@ from msgspec import Struct
 from schemas.records import Policy, Record
 from streams.rules.claim import Claim, Payment
 from streams.rules.policy_file import PolicyFile
+from streams.rules.traces import Shared
 
 
 class Cause(Struct, frozen=True, gc=False):
@@ -37,7 +38,8 @@ class Decision(Struct, frozen=True, gc=False):
     """A claim after a record, what is sent for it, and the payments whose state changed.
 
     The engine adds the claim's version, the seen event id and the `claims.status` snapshot; a rule does not. With
-    `noted` nothing has changed that departments see: the claim keeps its version, and no snapshot is added.
+    `noted` nothing has changed that departments see: the claim keeps its version, and no snapshot is added. With
+    `refused` the record was not taken for what it is: it leaves no traces.
     """
 
     claim: Claim
@@ -46,6 +48,7 @@ class Decision(Struct, frozen=True, gc=False):
     outputs: tuple[Output, ...] = ()
     payments: tuple[Payment, ...] = ()
     noted: bool = False
+    refused: bool = False
 
 
 class PolicyDecision(Struct, frozen=True, gc=False):
@@ -63,11 +66,21 @@ class Lookups(Protocol):
     def policies(self, number: str | None, plate: str) -> tuple[Policy, ...]:
         """All known versions of the policy of this number; without a number, of the policies on this plate."""
 
+    @property
+    def others(self) -> tuple[Shared, ...]:
+        """The other claims that left a trace which the record at hand leaves too."""
+
 
 class CapturedLookups:
     """Look-ups answered from values fetched before: live from one bulk query, on replay from the journal."""
 
-    def __init__(self, by_number: Mapping[str, tuple[Policy, ...]], by_plate: Mapping[str, tuple[Policy, ...]]) -> None:
+    def __init__(
+        self,
+        by_number: Mapping[str, tuple[Policy, ...]],
+        by_plate: Mapping[str, tuple[Policy, ...]],
+        others: tuple[Shared, ...] = (),
+    ) -> None:
+        self.others = others
         self._by_number = by_number
         self._by_plate = by_plate
 

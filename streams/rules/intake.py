@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from schemas.records import Document, LossNotice, NoticeKind, Policy, PolicyWanted, Wake, WakeKind
 from streams.outcomes import Dead
-from streams.rules import clause, facts, notices
+from streams.rules import clause, facts, notices, same_paper
 from streams.rules.admission import check_policy_currency, noticed
 from streams.rules.claim import Claim, Notice, Outcome, PolicyInForce, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
@@ -52,14 +52,17 @@ def on_loss_notice(claim: Claim, record: LossNotice, cause: Cause, seen: Lookups
     reason = "a later notice corrects the earlier one" if corrects else "first notice of loss"
     text = f"Claim {claim.number}: we have received your loss notice (报案) and are looking into it."
     claim, told = notices.tell(claim, NoticeKind.RECEIVED, "", text, cause, reason)
-    return with_policy(claim, notice, found, cause, reason, told)
+    claim, flagged = same_paper.found(claim, "photo", seen.others, cause)
+    return with_policy(claim, notice, found, cause, reason, (*told, *flagged))
 
 
 def on_document(claim: Claim, document: Document, cause: Cause, seen: Lookups) -> Decision:
-    """Note a document on its claim, once. Raises Park before the notice."""
+    """Note a document on its claim, once; refuse one that another claim has. Raises Park before the notice."""
     noticed(claim, "the document")
     if document.document_id in claim.documents:
         return Decision(claim, "intake.document", f"document {document.document_id} is already there")
+    if seen.others:
+        return same_paper.refuse(claim, document.kind, seen.others, cause)
     claim = replace(claim, documents={**claim.documents, document.document_id: document.kind})
     reason = f"document {document.document_id} ({document.kind}) came"
     if any(task.kind is TaskKind.DOCUMENTS for task in claim.open_tasks):

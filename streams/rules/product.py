@@ -77,6 +77,7 @@ class RiskWeights(_Data, frozen=True, kw_only=True):
     police_differs: int
     other_account: int
     re_inspected: int
+    same_paper: int
     refer_from: int
 
 

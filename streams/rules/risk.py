@@ -42,6 +42,10 @@ def signals(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms) -
     elif policy.other_account:
         evidence = "the payee account is not in the name of the policy's holder"
         found.append(Signal("other-account", weights.other_account, evidence))
+    if claim.same_papers:
+        first, more = claim.same_papers[:2], len(claim.same_papers) - 2
+        evidence = f"the same as {' and '.join(first)}" + (f" and {more} more" if more > 0 else "")
+        found.append(Signal("same-paper", weights.same_paper, evidence))
     if claim.findings:
         found += _contradictions(claim, weights)
     return tuple(found)

@@ -28,6 +28,7 @@ from sinks.ledger.port import (
     Published,
     StaleToken,
     TopicChanged,
+    TraceRow,
 )
 from tests.contract import ledger_factory as make
 from tests.contract.databases import Database, MemoryDatabase, SqlDatabase
@@ -775,3 +776,26 @@ class TestPostgresAlone:
         heir.close()
 
         assert taken == [make.after(lane, last)._replace(token=lane.token + 1, deaths=1)]
+
+
+def test_traces_are_found_by_digest_the_first_of_each_claim(ledger: Ledger) -> None:
+    """What a claim leaves again changes nothing; signed 64 bits stay what they are."""
+    lane = make.take(ledger)
+    first = [TraceRow(-(2**63), "C-1", 1, 10), TraceRow(7, "C-1", 1, 10), TraceRow(7, "C-1", 1, 11)]
+    ledger.commit(make.batch(lane, traces=first))
+    ledger.commit(make.batch(lane, traces=[TraceRow(7, "C-1", 1, 20), TraceRow(7, "C-2", 1, 20)]))
+
+    assert sorted(ledger.load_traces([7, 7, 8], 5)) == [TraceRow(7, "C-1", 1, 10), TraceRow(7, "C-2", 1, 20)]
+    assert ledger.load_traces([-(2**63)], 5) == [TraceRow(-(2**63), "C-1", 1, 10)]
+    assert ledger.load_traces([], 5) == []
+
+
+def test_of_a_trace_only_so_many_claims_are_loaded(ledger: Ledger) -> None:
+    """Those of the highest numbers, in bytes' order; of each trace its own."""
+    lane = make.take(ledger)
+    rows = [TraceRow(digest, f"C-{number}", 1, number) for digest in (1, 2) for number in (1, 2, 10)]
+    ledger.commit(make.batch(lane, traces=rows))
+
+    found = sorted((row.digest, row.claim) for row in ledger.load_traces([1, 2], 2))
+
+    assert found == [(1, "C-10"), (1, "C-2"), (2, "C-10"), (2, "C-2")]

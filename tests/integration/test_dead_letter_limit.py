@@ -31,7 +31,6 @@ from tests.integration.workers import (
 NOTICE: Final = "reporting.loss-notice.v1"
 LIMIT, BAD = 3, 5
 HOME: Final = partition_for(make.POLICY.encode(), LANES)
-PHOTOS: Final = tuple(f"{number:064x}" for number in range(20))
 STOPPED: Final = f"lane {(HOME + 1) % LANES}"
 
 
@@ -79,7 +78,8 @@ def _large(one: Said) -> Said:
     """A notice that says more than a thousand bytes; other records as they are."""
     if one.topic != NOTICE:
         return one
-    return said(NOTICE, one.key, one.at_ms, make.notice(claim=one.key, photos=PHOTOS))
+    photos = tuple(make.digest(one.key, f"photo {number}") for number in range(20))
+    return said(NOTICE, one.key, one.at_ms, make.notice(claim=one.key, photos=photos))
 
 
 def _events(sent: list[Said]) -> set[str]:

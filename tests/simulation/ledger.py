@@ -21,6 +21,7 @@ from sinks.ledger.port import (
     StaleToken,
     TopicChanged,
     TopicIdentity,
+    TraceRow,
 )
 
 _LOCK_TIMEOUT_S: Final = 8.0
@@ -98,6 +99,7 @@ class MemoryTables:
         self.dead_letters: dict[RowPlace, DeadRow] = {}
         self.claims: dict[str, ClaimRow] = {}
         self.policies: dict[str, PolicyRow] = {}
+        self.traces: dict[tuple[int, str], TraceRow] = {}
         self.payments: dict[str, PaymentRow] = {}
         self.outbox: dict[int, list[OutboxRow]] = {}
         self.published: dict[int, int] = {}
@@ -149,6 +151,8 @@ class MemoryTables:
         self.dead_letters.update((row[:4], row) for row in commit.dead)
         self.claims.update((row.claim, row) for row in commit.claims)
         self.policies.update((row.number, row) for row in commit.policies)
+        for trace in commit.traces:
+            self.traces.setdefault(trace[:2], trace)
         for row in commit.payments:
             self.payments[row.id] = self._paid(row)
         if commit.outbox:
@@ -363,6 +367,11 @@ class MemoryLedger:
             for row in self._database.policies.values()
             if row.number in numbers or row.plate in plates
         }
+
+    def load_traces(self, digests: Sequence[int], most: int) -> list[TraceRow]:
+        self._step("load traces")
+        rows = sorted(self._database.traces.values(), key=lambda row: row.claim, reverse=True)
+        return [row for digest in set(digests) for row in [one for one in rows if one.digest == digest][:most]]
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         self._step("ask for due claims")

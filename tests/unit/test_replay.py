@@ -46,6 +46,9 @@ HISTORY: Sequence[Record] = (
     make.document(claim="CLM-LATE"),
     make.estimate(claim="CLM-LATE", version=2),
     make.policy(version=2, effective_from_ms=make.LOSS_MS + make.DAY_MS),
+    make.notice(claim="CLM-TWIN", photos=(make.PHOTO,)),
+    make.estimate(claim="CLM-TWIN"),
+    make.invoice(claim="CLM-TWIN", code=make.code(make.CLAIM)),
 )
 
 

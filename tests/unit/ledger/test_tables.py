@@ -11,7 +11,7 @@ from sqlalchemy import Table
 import sinks.ledger
 from sinks.ledger import tables
 from sinks.ledger.money_checks import PAYMENT_STATES
-from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow
+from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow, TraceRow
 from sinks.ledger.verify import STAGES
 from streams.rules.claim import PaymentState, Stage
 
@@ -26,6 +26,7 @@ from streams.rules.claim import PaymentState, Stage
         (tables.dead_letters, (*DeadRow._fields, "redriven_at_ms")),
         (tables.claims, ClaimRow._fields),
         (tables.policies, PolicyRow._fields),
+        (tables.traces, TraceRow._fields),
     ],
 )
 def test_columns_stand_in_the_order_of_the_rows(table: Table, fields: Sequence[str]) -> None:

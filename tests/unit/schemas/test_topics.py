@@ -101,5 +101,10 @@ def test_money_and_compaction_are_declared() -> None:
 def test_internal_topics_are_read_and_written() -> None:
     """Every topic is read, written or both."""
     assert set(INBOUND) | set(OUTBOUND) == set(TOPICS)
-    assert set(INBOUND) & set(OUTBOUND) == {"hub.clock.v1", "hub.policy-wanted.v1", "hub.wake.v1"}
+    assert set(INBOUND) & set(OUTBOUND) == {
+        "hub.clock.v1",
+        "hub.policy-wanted.v1",
+        "hub.same-paper.v1",
+        "hub.wake.v1",
+    }
     assert list(INBOUND) == sorted(INBOUND) and list(OUTBOUND) == sorted(OUTBOUND)
