@@ -139,3 +139,12 @@ def test_an_account_changed_before_the_agreement_is_approved_anew() -> None:
     assert (hub.stage, hub.claim.settlement.version) == (Stage.DECIDED, 2)
     hub.play(agreement(2))
     assert ([task.kind for task in hub.claim.open_tasks], hub.payments) == ([TaskKind.APPROVAL], ())
+
+
+def test_nobody_approves_a_disputed_account_change() -> None:
+    """Decisions on it wait until the dispute is over."""
+    another = contact(ContactKind.BANK_DETAILS, payee=OTHER_PAYEE, contact_id="B-1")
+    hub = Hub().play(*burnt(), *APPROVED, another, dispute(2))
+    hub.play(decision(Role.HANDLER, settlement_version=2), decision(Role.APPROVER, settlement_version=2))
+
+    assert (len(hub.waiting), hub.dead, hub.payments) == (2, [], ())

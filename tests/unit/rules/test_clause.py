@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.records import ClauseAnswer, ClauseQuery, ContactKind, DecisionAction, FindingKind, LossExperience, Record
 from streams.rules import clocks
-from streams.rules.claim import ClockKind, Outcome, Stage, TaskKind
+from streams.rules.claim import ClockKind, Found, Outcome, Stage, TaskKind
+from streams.rules.decision import Cause
+from streams.rules.follow_ups import follow
 from tests import claims as make
 from tests.claims import (
     BUILDING,
@@ -201,3 +204,13 @@ def test_the_survey_of_another_kind_is_still_needed() -> None:
     hub = Hub().play(*shaken(), answer(covered=True), finding(kind=FindingKind.LOSS_ADJUSTER, loss_minor=1))
 
     assert kinds(hub) == [TaskKind.DOCUMENTS, TaskKind.SURVEY]
+
+
+def test_a_paid_claim_about_which_more_is_found_is_told_once() -> None:
+    """What is found later, as in a spot check, changes nothing of what the claim came to."""
+    paid = Hub().play(policy(), notice(), estimate(), invoice())
+    before = paid.play(payment_status(paid.payments[0].id, 2_300_00)).claim
+    found = replace(before, findings=(Found(kind=FindingKind.RE_INSPECTION, found_at_ms=LOSS_MS + 9 * DAY_MS),))
+    cause = Cause("investigation.finding.v1/1/0/0", "investigation.finding.v1", LOSS_MS + 9 * DAY_MS)
+
+    assert "underwriting.loss-experience.v1" not in [sent.topic for sent in follow(before, found, cause)[1]]
