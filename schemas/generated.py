@@ -176,7 +176,7 @@ def _read(schema: Schema, name: str, names: _Names) -> Iterator[str]:
         yield "if n > 127: n, at = _varint(data, n, at)"
         yield f"{name} = n >> 1 ^ -(n & 1)"
     elif kind == "boolean":
-        yield f"{name} = data[at] == 1; at += 1"
+        yield f"{name} = data[at] != 0; at += 1"
     elif kind == "record":
         fields = {field["name"]: names.new() for field in schema["fields"]}
         for field in schema["fields"]:

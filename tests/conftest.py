@@ -4,8 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import services
+
+settings.register_profile("claimhub", deadline=None)  # how long an example takes says nothing on a busy machine
+settings.load_profile("claimhub")
 
 SERVICES = {"kafka_url": "kafka", "postgres_server": "postgres", "registry_url": "registry"}
 

@@ -333,14 +333,14 @@ def rows_of(order: Sequence[int], sizes: Sequence[int]) -> tuple[object, ...]:
     return lane.journal, lane.outbox, lane.dead, lane.parked, lane.payments, lane.state.claims
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.permutations(range(len(HISTORY))), st.lists(st.integers(1, 4), max_size=5))
 def test_batch_sizes_do_not_show_in_the_rows(order: Sequence[int], sizes: Sequence[int]) -> None:
     """Same input, same ledger: one batch or many."""
     assert rows_of(order, sizes) == rows_of(order, ())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from((FAST_TRACK_STORY, BY_TWO_PEOPLE)), st.randoms(use_true_random=False))
 def test_whoever_speaks_first_the_claim_is_paid_and_nothing_is_left_waiting(
     story: Sequence[Record], random: Random

@@ -129,7 +129,7 @@ def strict(product_terms: Callable[[Product, int], Terms]) -> Callable[[Product,
     return terms_at
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.permutations(range(len(HISTORY))), st.lists(st.integers(0, len(HISTORY) - 1), max_size=4), st.integers(1, 40))
 def test_a_replay_in_any_batch_size_is_what_was_written(
     order: Sequence[int], repeated: Sequence[int], size: int
