@@ -32,16 +32,18 @@ _PERSON_FIELDS: Final = ("person", "by")
 
 
 class Question(NamedTuple):
-    """A topic that asks, and the one that answers."""
+    """A topic that asks, and the one that answers; what the answer `decides` it does not take from the question."""
 
     asked_by: str
     answered_by: str
+    decides: tuple[str, ...] = ()
 
 
 QUESTIONS: Final[Mapping[TaskKind, Question]] = {
     TaskKind.AMOUNT_CHECK: Question("finance.amount-query.v1", "finance.amount-answer.v1"),
     TaskKind.SIU: Question("siu.referral.v1", "siu.outcome.v1"),
     TaskKind.CLAUSE_QUERY: Question("underwriting.clause-query.v1", "underwriting.clause-answer.v1"),
+    TaskKind.LEGAL: Question("legal.referral.v1", "legal.outcome.v1", ("amount_minor",)),
 }
 """The tasks that end with an answer. What it does not say itself, such as an id, it has from the question."""
 
@@ -184,7 +186,7 @@ def _asked(codec: Codec, connection: Connection, number: str, question: Question
         raise Failed(f"claim {number} has asked nothing on {question.asked_by}")
     asked = msgspec.to_builtins(codec.decode(question.asked_by, row.value, unpack_headers(row.headers)))
     names = TOPICS[question.answered_by].record.__struct_fields__
-    return {name: value for name, value in asked.items() if name in names}
+    return {name: value for name, value in asked.items() if name in names and name not in question.decides}
 
 
 def _given(fields: Sequence[str]) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import pytest
 from confluent_kafka import Message
 
+from schemas.records import ContactKind
 from streams.commands.work import DECISION
 from streams.received import Headers
 from tests import claims as make
@@ -141,6 +142,18 @@ def test_underwriting_answers_what_a_clause_says(claimhub: Claimhub, kafka: Brok
     assert "clause-query" not in claimhub("work", "ls").out
 
 
+def test_legal_says_how_a_dispute_ended(claimhub: Claimhub, kafka: Broker, queue: FilledLedger) -> None:
+    """Upheld: the amount stands, and the handler is asked again."""
+    queue.take(make.contact(ContactKind.DISPUTE, claim=SMALL, settlement_version=1))
+    waiting = [it["role"] for it in claimhub("work", "ls", "--json").json if it["claim"] == SMALL]
+    ran = act(claimhub, "answer", SMALL, "counsel-01", "legal", "--set", "result=upheld")
+    (sent,) = kafka.came("legal.outcome.v1")
+    take(queue, sent)
+
+    assert (waiting, ran.code) == (["legal"], 0)
+    assert [it["role"] for it in claimhub("work", "ls", "--json").json if it["claim"] == SMALL] == ["handler"]
+
+
 @pytest.mark.parametrize(
     ("verb", "claim", "role", "more", "code", "says"),
     [
@@ -150,7 +163,7 @@ def test_underwriting_answers_what_a_clause_says(claimhub: Claimhub, kafka: Brok
         ("approve", SMALL, "manager", [], 1, "is decided by handler, not by the manager"),
         ("approve", SMALL, "SECRET", [], 2, "role"),
         ("approve", SMALL, "handler", ["--settlement", "2"], 1, "the decision waits for settlement 2"),
-        ("answer", SMALL, "finance", [], 1, "waits for no amount-check or siu or clause-query"),
+        ("answer", SMALL, "finance", [], 1, "waits for no amount-check or siu or clause-query or legal"),
         ("answer", ASKED, "finance", ["--task", "approval"], 2, "no task is called approval"),
         ("answer", ASKED, "finance", ["--set", "agreed"], 2, "--set number 1 is not NAME=VALUE"),
         ("answer", ASKED, "finance", ["--set", "agreed=SECRET"], 2, "agreed"),
