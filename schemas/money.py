@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 _NO_DIGITS: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
@@ -43,6 +44,7 @@ def check_currency(code: str, field: str) -> None:
         raise ValueError(f"{field} is not an active ISO 4217 currency code")
 
 
+@lru_cache(16_384)  # a claim's reasons tell its amounts again and again
 def format_minor(amount_minor: int, currency: str) -> str:
     """An amount in minor units for people: thousands parted by a space, then the code, as in `1 234.56 CNY`."""
     scale, fraction = _SHOWN[exponent(currency)]

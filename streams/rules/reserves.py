@@ -100,13 +100,17 @@ def _valued(claim: Claim) -> int | None:
 
 def _in_words(reserve: Reserve, notice: Notice) -> str:
     cost = format_minor(reserve.cost_minor, notice.currency)
-    words = {
-        Basis.AVERAGE: f"a {notice.line} claim of this cause costs {cost} on average",
-        Basis.NOTIFIED: f"the product has no average for this cause; the loss as notified is {cost}",
-        Basis.ASSESSED: f"assessed at {cost} so far",
-        Basis.SETTLED: f"settled at {cost}",
-        Basis.CLOSED: "nothing is owed as things stand, so nothing is set aside",
-    }[reserve.basis]
+    match reserve.basis:
+        case Basis.AVERAGE:
+            words = f"a {notice.line} claim of this cause costs {cost} on average"
+        case Basis.NOTIFIED:
+            words = f"the product has no average for this cause; the loss as notified is {cost}"
+        case Basis.ASSESSED:
+            words = f"assessed at {cost} so far"
+        case Basis.SETTLED:
+            words = f"settled at {cost}"
+        case _:
+            words = "nothing is owed as things stand, so nothing is set aside"
     if reserve.paid_minor:
         return f"{words}; {format_minor(reserve.paid_minor, notice.currency)} is paid"
     return words
