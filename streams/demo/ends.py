@@ -12,9 +12,9 @@ from schemas.topics import TOPICS, Direction
 from sinks.ledger.tables import claims, dead_letters, outbox, parked
 from streams.demo.finance import INSTRUCTIONS
 from streams.demo.stories import ClaimEnd, Instruction, Story
-from streams.rules.claim import Claim, Clock, PaymentState
+from streams.rules.claim import Claim, Clock
 from streams.rules.experience import TOPIC as EXPERIENCE
-from streams.rules.reserves import MOVEMENT
+from streams.rules.reserves import MOVEMENT, paid_minor
 
 _NOTICES: Final = "customer.notice.v1"
 _TOLD_ELSEWHERE: Final = frozenset({"claims.status.v1", _NOTICES, INSTRUCTIONS, MOVEMENT, EXPERIENCE})
@@ -52,7 +52,7 @@ def read_claim_end(connection: Connection, claim: str) -> ClaimEnd:
         stage=row.stage,
         covers={} if settlement is None else settlement["covers"],
         payable_minor=None if settlement is None else settlement["payable_minor"],
-        paid_minor=sum(paid.amount_minor for paid in state.payments if paid.state is PaymentState.SETTLED),
+        paid_minor=paid_minor(state),
         reserve_minor=state.reserve_minor,
         tasks=tuple(f"{task.kind} {task.about}".strip() for task in state.open_tasks),
         notices=tuple(mark.partition(":")[0] for mark in state.notices),

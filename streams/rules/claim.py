@@ -225,6 +225,9 @@ class PaymentState(StrEnum):
 DEAD: Final = frozenset({PaymentState.REJECTED, PaymentState.RETURNED})
 """The states of attempts whose money did not stay with the payee."""
 
+ON_ITS_WAY: Final = frozenset({PaymentState.INSTRUCTED, PaymentState.ACCEPTED, PaymentState.UNKNOWN})
+"""The states of attempts that have not ended yet."""
+
 
 class Payment(_Part, frozen=True, kw_only=True):
     """One attempt to pay one settlement version; `proposed_by` and `approved_by` are never the same."""

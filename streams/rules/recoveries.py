@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from schemas.money import format_minor
 from schemas.records import FindingKind, RecoveryCase, RecoveryKind, RecoveryReceipt, SiuResult
 from streams.outcomes import Dead
-from streams.rules.claim import Claim, Found, Notice, Outcome, PaymentState, PolicyInForce, Recovery
+from streams.rules.claim import ON_ITS_WAY, Claim, Found, Notice, Outcome, PolicyInForce, Recovery
 from streams.rules.deadlines import moment
 from streams.rules.decision import Cause, Decision, Lookups, Output
 from streams.rules.lines import LINES, terms_of
@@ -22,7 +22,6 @@ CASE: Final = "recovery.case.v1"
 _WHOLE: Final = 100
 _MAY_BE_TOTAL: Final = frozenset({CoverKind.OWN_DAMAGE.value, CoverKind.PROPERTY.value})
 """The covers of things of which something may be left."""
-_ON_ITS_WAY: Final = frozenset({PaymentState.INSTRUCTED, PaymentState.ACCEPTED, PaymentState.UNKNOWN})
 
 
 class Owed(NamedTuple):
@@ -126,7 +125,7 @@ def _owed(claim: Claim, notice: Notice) -> Iterator[Owed]:
     if paid > owing:
         why = f"{money(paid)} were paid and {money(owing)} are owed"
         yield Owed(RecoveryKind.REPAYMENT, paid - owing, why)
-    if claim.outcome is not Outcome.APPROVED or any(it.state in _ON_ITS_WAY for it in claim.payments):
+    if claim.outcome is not Outcome.APPROVED or any(it.state in ON_ITS_WAY for it in claim.payments):
         return
     if settlement.salvage_minor:
         why = f"a total loss was paid, and what is left of it is valued at {money(settlement.salvage_minor)}"

@@ -9,14 +9,14 @@ from schemas.records import AdjusterDecision, Contact, NoticeKind, PolicyWanted
 from streams.outcomes import Dead
 from streams.rules import notices
 from streams.rules.admission import registered
-from streams.rules.claim import Claim, Outcome, PaymentState, Task, TaskKind
+from streams.rules.claim import ON_ITS_WAY, Claim, Outcome, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.payments import unpaid
+from streams.rules.reserves import paid_minor
 from streams.rules.stage import stage_of
 
 WITHDRAWN: Final = "withdrawal.withdrawn"
 REOPENED: Final = "withdrawal.reopened"
-_ON_ITS_WAY: Final = frozenset({PaymentState.INSTRUCTED, PaymentState.ACCEPTED, PaymentState.UNKNOWN})
 
 
 def withdraw(claim: Claim, contact: Contact, cause: Cause) -> Decision:
@@ -24,7 +24,7 @@ def withdraw(claim: Claim, contact: Contact, cause: Cause) -> Decision:
 
     Raises Dead `too-late` once money is on its way, or the claim was decided.
     """
-    if any(payment.state in _ON_ITS_WAY for payment in claim.payments):
+    if any(payment.state in ON_ITS_WAY for payment in claim.payments):
         raise Dead("too-late", "kind: a payment was instructed, so money is on its way and nothing can be withdrawn")
     if claim.outcome is not None and not unpaid(claim):
         raise Dead("too-late", f"kind: the claim is decided ({claim.outcome}), so nothing is left to be withdrawn")
@@ -49,13 +49,13 @@ def reopen(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Decision:
     before the claim is registered; Dead `not-ended` for one that is under way or whose money is.
     """
     registered(claim, "the decision to reopen")
-    moving = any(payment.state in _ON_ITS_WAY for payment in claim.payments)
+    moving = any(payment.state in ON_ITS_WAY for payment in claim.payments)
     if claim.outcome is None or moving or unpaid(claim):
         raise Dead("not-ended", f"action: the claim is {stage_of(claim)}, so there is nothing to reopen yet")
     policy, ended = claim.policy, claim.outcome
     if policy is None:
         raise ValueError(f"claim {claim.number} ended without a policy")
-    paid = sum(payment.amount_minor for payment in claim.payments if payment.state is PaymentState.SETTLED)
+    paid = paid_minor(claim)
     round_ = claim.round + 1
     reason = f"round {round_}: the {decision.role} reopens the claim that was {ended}"
     if paid:
