@@ -68,6 +68,22 @@ def code(claim: object) -> str:
     return "011002600111" if claim == CLAIM else str(int(digest(claim, "code")[:12], 16))
 
 
+def plate(claim: object) -> str:
+    """The plate of a vehicle that only this claim is about; of the usual claim, that of the usual policy."""
+    return PLATE if claim == CLAIM else f"京B{int(digest(claim, 'plate')[:12], 16) % 10**5:05}"
+
+
+def phone(claim: object) -> str:
+    """The reporter's phone, which no other claim has."""
+    return "13800000000" if claim == CLAIM else f"139{int(digest(claim, 'phone')[:12], 16) % 10**8:08}"
+
+
+def payee(claim: object) -> BankAccount:
+    """The account of the policy's holder, which no other claim has."""
+    account = f"62{int(digest(claim, 'account')[:16], 16) % 10**17:017}"
+    return PAYEE if claim == CLAIM else BankAccount(name=PAYEE.name, account=account, bank_code=PAYEE.bank_code)
+
+
 def policy(**changes: object) -> Policy:
     """A motor policy with own damage and compulsory motor, in force all 2026."""
     values: dict[str, Any] = {
@@ -106,8 +122,8 @@ def notice(**changes: object) -> LossNotice:
         "currency": "CNY",
         "photos": (digest(changes.get("claim", CLAIM), "photo"),),
         "reporter_name": "报案人甲",
-        "reporter_phone": "13800000000",
-        "payee": PAYEE,
+        "reporter_phone": phone(changes.get("claim", CLAIM)),
+        "payee": payee(changes.get("claim", CLAIM)),
     }
     values.update(changes)
     return LossNotice(**values)

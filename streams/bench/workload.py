@@ -31,13 +31,12 @@ from streams.rules.payments import instruction_id, payee_digest
 
 START_MS: Final = 1_788_220_800_000  # 2026-09-01 00:00 UTC
 HOUR_MS: Final = 3_600_000
-POLICIES: Final = 1_000
+POLICIES: Final = 50_000
+"""So many that in most runs a claim has a policy and a vehicle of its own, as ordinary claims do."""
 STEPS: Final = 8
 DECIDING_TOPIC: Final = "adjuster.decision.v1"
 """The topic whose record leads to the payment instruction."""
 
-_PAYEE: Final = BankAccount(name="投保人甲", account="6222020200012345678", bank_code="102100099996")
-_PAYEE_DIGEST: Final = payee_digest(_PAYEE)
 _AGREED_MINOR: Final = 1_260_000
 _DEDUCTIBLE_MINOR: Final = 50_000
 
@@ -117,8 +116,8 @@ def _notice(claim: str, number: int, at_ms: int) -> tuple[str, Record]:
         currency="CNY",
         photos=(_hash(claim, "photo"),),
         reporter_name="报案人",
-        reporter_phone="13800000000",
-        payee=_PAYEE,
+        reporter_phone=_phone(number),
+        payee=_payee(number),
     )
 
 
@@ -209,7 +208,7 @@ def _decision(claim: str, number: int, at_ms: int) -> tuple[str, Record]:
 def _status(claim: str, number: int, at_ms: int) -> tuple[str, Record]:
     return "finance.payment-status.v1", PaymentStatus(
         claim=claim,
-        instruction_id=_instruction(claim),
+        instruction_id=_instruction(number),
         status=PaymentStatusCode.ACSC,
         amount_minor=_AGREED_MINOR - _DEDUCTIBLE_MINOR,
         currency="CNY",
@@ -232,8 +231,20 @@ def _invoice_number(number: int) -> str:
     return f"{number:08d}"
 
 
-def _instruction(claim: str) -> str:
-    return instruction_id(claim, 1, _PAYEE_DIGEST, 1)
+def _phone(number: int) -> str:
+    return f"139{number:08d}"
+
+
+def _account(number: int) -> str:
+    return f"62220202{number:011d}"
+
+
+def _payee(number: int) -> BankAccount:
+    return BankAccount(name="投保人甲", account=_account(number), bank_code="102100099996")
+
+
+def _instruction(number: int) -> str:
+    return instruction_id(claim_number(number), 1, payee_digest(_payee(number)), 1)
 
 
 def _hash(claim: str, what: str) -> str:
@@ -248,6 +259,8 @@ VARYING: Final[tuple[Callable[[int], str], ...]] = (
     lambda number: _hash(claim_number(number), "document"),
     lambda number: _hash(claim_number(number), "invoice"),
     _invoice_number,
-    lambda number: _instruction(claim_number(number)),
+    _phone,
+    _account,
+    _instruction,
 )
 """Every text in a claim's records that differs from claim to claim; each keeps its length."""

@@ -2,7 +2,7 @@
 
 Each is a file in `fixtures`, played by the demo, the tests and whoever wants to see how a claim goes. A record there
 says only what matters to its story. The rest is as in its topic's first example; but a time is the one the record is
-said at, and what only one claim has (papers, photos, phone, account) is drawn from the claim's number.
+said at, and what only one claim has (papers, photos, phone, account, driver) is drawn from the claim's number.
 
 Times are fixed, so that every run leads to the same ledger. People, plates and accounts are made up.
 """
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from stdnum.cn import ric
 
 from schemas.records import PaymentStatusCode, Record
 from schemas.topics import TOPICS, Key
@@ -178,9 +179,16 @@ def _own(example: Mapping[str, Any], claim: str, event_id: str, at_ms: int) -> d
     own["number"] = f"{int(_digest(event_id), 16) % 10**8:08}"
     own["photos"] = [_digest(f"{claim} photo {photo}") for photo in range(_PHOTOS)]
     own["reporter_phone"] = f"138{number % 10**8:08}"
+    own["driver_id"] = _resident_id(number)
     if "payee" in example:
         own["payee"] = {**example["payee"], "account": f"62{number % 10**17:017}"}
     return {name: value for name, value in own.items() if name in example}
+
+
+def _resident_id(number: int) -> str:
+    """The identity number of somebody of Beijing, born in the year that the number says."""
+    given = f"110105{1950 + number % 50}0101{number // 50 % 1000:03}"
+    return given + ric.calc_check_digit(f"{given}0")
 
 
 @cache

@@ -4,6 +4,7 @@ from collections import Counter
 from random import Random
 from typing import Final
 
+from streams.lanes import DEATHS
 from tests.simulation.scheduler import Killed, Process, Scheduler
 
 RARELY: Final = 0.1
@@ -23,7 +24,8 @@ class Faults:
         self.happened: Counter[tuple[str, str]] = Counter()
         self._scheduler = scheduler
         self._random = random = scheduler.random
-        self._deaths = 0 if calm else random.randrange(10)
+        # Fewer than it takes to have a lane taken record by record, and then one of these blamed for them.
+        self._deaths = 0 if calm else random.randrange(2 * DEATHS)
         self._losses = 0 if calm else random.randrange(20)
         self._crash, self._freeze = self._rate(random), self._rate(random)
         self._lose = {kind: self._rate(random) for kind in ("ledger", "broker", "delivery", "fatal", "full", "again")}

@@ -64,7 +64,6 @@ class _Story:
         ]
         if self._random.random() < 0.15:
             self._killer("C-killer")
-        self._phases[0].append([self._sent(make.policy())])
         for number, kind in enumerate([self._plain, *self._random.choices(kinds, k=self._random.randrange(1, 4))]):
             kind(f"C-{self._random.randrange(100)}{number}")
         self._phases[4] = [[self._sent(make.document(claim=claim))] for claim in _NEW_IN_LANE]
@@ -86,19 +85,17 @@ class _Story:
     def _plain(self, claim: str) -> None:
         """Paid without a person; its records come in any order."""
         self._phases[1] += self._settled(claim)
-        self._phases[1].append([self._sent(make.notice(claim=claim))])
+        self._phases[1].append([self._notice(claim)])
 
     def _late_policy(self, claim: str) -> None:
         """The policy comes after all else."""
-        policy = f"P-{claim}"
-        self._phases[1] += [[self._sent(make.notice(claim=claim, policy_number=policy))], *self._settled(claim)]
-        self._phases[2].append([self._sent(make.policy(policy_number=policy))])
+        self._phases[1] += [[self._notice(claim, policy_phase=2)], *self._settled(claim)]
 
     def _surveyed(self, claim: str) -> None:
         """Looked at by a surveyor, decided by a handler, with documents nobody needs."""
         decision = self._sent(make.decision(Role.HANDLER, claim=claim))
         self._phases[1] += [
-            [self._sent(make.notice(claim=claim, photos=()))],
+            [self._notice(claim, photos=())],
             [self._sent(make.finding(claim=claim))],
             [decision],
         ]
@@ -107,7 +104,7 @@ class _Story:
 
     def _held(self, claim: str) -> None:
         """A record under a schema nobody knows holds the claim; an operator's retry does not help."""
-        self._phases[1].append([self._sent(make.notice(claim=claim))])
+        self._phases[1].append([self._notice(claim)])
         estimate = self._sent(make.estimate(claim=claim))
         self._phases[2].append([estimate._replace(value=_UNKNOWN_SCHEMA + b"later")])
         retry = Wake(claim=claim, kind=WakeKind.RETRY, policy_number=make.POLICY, at_ms=make.LOSS_MS)
@@ -131,16 +128,27 @@ class _Story:
     def _killer(self, claim: str) -> None:
         """A record that ends every process that reads it."""
         estimate = self._sent(make.estimate(claim=claim))
-        self._phases[2] += [[estimate._replace(value=KILLER)], [self._sent(make.notice(claim=claim))]]
+        self._phases[2] += [[estimate._replace(value=KILLER)], [self._notice(claim)]]
 
     def _overdue(self, claim: str) -> None:
         """Said so long ago that its clocks have run out, one after the other, before anything else comes."""
-        self._phases[1].append([self._sent(make.notice(claim=claim), said="2026-01-05")])
+        self._phases[1].append([self._notice(claim, said="2026-01-05")])
         self._phases[2] += self._settled(claim)
+
+    def _notice(
+        self, claim: str, policy_phase: int = 0, said: str = "2026-04-01", photos: tuple[str, ...] | None = None
+    ) -> Sent:
+        """The claim's notice; its policy comes in its phase. No other claim has the policy, vehicle, phone or account:
+        what they have in common they would tell of each other in the order of arrival."""
+        policy = make.policy(policy_number=f"P-{claim}", plate=make.plate(claim))
+        self._phases[policy_phase].append([self._sent(policy)])
+        kept = {} if photos is None else {"photos": photos}
+        told = make.notice(claim=claim, policy_number=policy.policy_number, plate=policy.plate, **kept)
+        return self._sent(told, said=said)
 
     def _settled(self, claim: str) -> list[list[Sent]]:
         """Estimate, invoice, and what finance says of the instruction these lead to."""
-        instruction = instruction_id(claim, 1, payee_digest(make.PAYEE), 1)
+        instruction = instruction_id(claim, 1, payee_digest(make.payee(claim)), 1)
         last = self._random.choice((PaymentStatusCode.ACSC, PaymentStatusCode.RJCT))
         said = [
             self._sent(make.payment_status(instruction, _SETTLED_MINOR, code, claim=claim))
