@@ -20,12 +20,12 @@ from operator import attrgetter
 from typing import Final, Protocol, cast
 
 from confluent_kafka import KafkaError, KafkaException, Producer
-from msgspec import msgpack
 
 from monitoring.clock import Clock
 from monitoring.log import get_logger
 from sinks.clients import Clients
 from sinks.deliveries import Deliveries, Page, Place
+from sinks.envelope import headers_of
 from sinks.figures import Figures
 from sinks.ledger.port import Ledger, LedgerUnavailable, OutboxRow, Published
 from sinks.read_back import LogReader, LogUnreadable
@@ -41,11 +41,8 @@ REPORTS_S: Final = 0.005
 INSTRUCTION: Final = "finance.payment-instruction.v1"
 
 log = get_logger("relay")
-# The producer's type for headers is wider than what an outbox row holds.
-_headers = cast(
-    Callable[[bytes], list[tuple[str, str | bytes | None]]], msgpack.Decoder(list[tuple[str, bytes | None]]).decode
-)
-
+# The producer's type for headers is wider than what we send.
+_headers = cast(Callable[[OutboxRow], list[tuple[str, str | bytes | None]]], headers_of)
 _place = cast(Callable[[OutboxRow], Place], attrgetter("topic", "partition"))
 
 
@@ -289,7 +286,7 @@ class Relay:
                     row.key,
                     row.partition,
                     on_delivery=reports[place],
-                    headers=_headers(row.headers),
+                    headers=_headers(row),
                 )
                 count += 1
         except BufferError:

@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Final
 
 from confluent_kafka import Message
-from msgspec import Struct, msgpack
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, func, select
 
 from schemas.topics import TOPICS, Direction
 from sinks.deliveries import Place
+from sinks.envelope import headers_of
 from sinks.ledger.port import OutboxRow
 from sinks.ledger.streaming import snapshot, stream
 from sinks.ledger.tables import outbox, relay
@@ -25,8 +26,6 @@ Ranges = Mapping[Place, tuple[int, int]]
 
 _CHUNK: Final = 1000
 _COMPACTED: Final = frozenset(name for name, topic in TOPICS.items() if topic.compacted)
-
-_pack = msgpack.Encoder().encode
 
 
 class OnTopics(Struct):
@@ -171,6 +170,6 @@ def _unlike_field(row: OutboxRow, message: Message) -> str | None:
         "partition": row.partition == message.partition(),
         "key": row.key.encode() == message.key(),
         "value": row.value == message.value(),
-        "headers": row.headers == _pack(message.headers() or []),
+        "headers": headers_of(row) == message.headers(),
     }
     return next((field for field, same in alike.items() if not same), None)

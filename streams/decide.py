@@ -1,8 +1,6 @@
 """What a batch of one lane leads to: pure, record by record in order; nothing is written or sent here."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -11,6 +9,7 @@ from monitoring.metrics import Outcome
 from schemas.partitioner import partition_for
 from schemas.records import ClockTick, DeadLetter, PaymentInstruction, Policy, Record, Wake, WakeKind
 from schemas.topics import CLOCKS, TOPICS, Direction, Key
+from sinks.envelope import Headers
 from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow, TraceRow
 from streams.flows import FLOWS, PolicyKey
 from streams.outcomes import Dead, Park
@@ -26,13 +25,11 @@ from streams.rules.traces import Shared, Trace, newest
 
 Place = tuple[str, int, int, int]
 Encode = Callable[[str, Record], bytes]
-_Headers = list[tuple[str, bytes]]
 
 _json = msgspec.json.Encoder().encode
 _DEAD_LETTER_TOPIC = "hub.dead-letter.v1"
 _MOST_DEAD_LETTER_BYTES = 700_000
 _POLICY_TOPICS = frozenset(name for name, topic in TOPICS.items() if topic.key is Key.POLICY)
-_TYPES = {name: ("ce_type", name.encode()) for name in TOPICS}
 
 
 class LaneState(msgspec.Struct):
@@ -156,8 +153,8 @@ class Decider:
             if due is not None:
                 tick = Output(CLOCKS, number, ClockTick(claim=number, at_ms=due.at_ms), clocks.DUE, due.reason)
                 cause = Cause(due.started_by, CLOCKS, due.at_ms)
-                shared = _shared_headers(cause, number, cause.ref, None, self._state.lane)
-                self._write(tick, cause, number, f"{cause.ref}#{due.name}", shared)
+                chain = [("causationid", cause.ref.encode())]
+                self._write(tick, cause, number, f"{cause.ref}#{due.name}", chain)
 
     def tick_again(self, row: OutboxRow) -> None:
         """Let a tick stand as it was sent: when time passes is not decided again."""
@@ -362,16 +359,24 @@ class Decider:
         )
 
     def _send(self, parsed: Parsed, outputs: tuple[Output, ...]) -> None:
+        """Write what a record leads to; with each output stands what caused it, and the trace it belongs to."""
         cause, subject = parsed.cause, parsed.subject
-        shared = _shared_headers(cause, subject, parsed.event_id, parsed.trace, self._state.lane)
+        chain = [("causationid", parsed.event_id.encode())]
+        if parsed.trace is not None:
+            chain.append(("traceparent", parsed.trace))
         for number, output in enumerate(outputs, 1):
-            self._write(output, cause, subject, f"{cause.ref}#{number}", shared)
+            self._write(output, cause, subject, f"{cause.ref}#{number}", chain)
 
-    def _write(self, output: Output, cause: Cause, subject: str, event_id: str, shared: _Headers) -> None:
+    def _write(self, output: Output, cause: Cause, subject: str, event_id: str, chain: Headers) -> None:
         state = self._state
         state.seq += 1
         own = output.key == subject or TOPICS[output.topic].key is Key.NONE
         partition = state.lane if own else partition_for(output.key.encode(), state.lanes)
+        headers = [("ce_id", event_id.encode()), *chain]
+        if type(output.record) is PaymentInstruction:
+            headers.append(("instruction_id", output.record.instruction_id.encode()))
+        if output.department is not None:
+            headers.append(("department", output.department.encode()))
         self.effects.outbox.append(
             OutboxRow(
                 state.lane,
@@ -384,7 +389,7 @@ class Decider:
                 output.rule,
                 output.reason,
                 cause.at_ms,
-                pack_headers([*shared, *_own_headers(output, event_id, state.seq)]),
+                pack_headers(headers),
                 self._encode(output.topic, output.record),
             )
         )
@@ -466,43 +471,3 @@ def _dead_letter(parsed: Parsed, dead: Dead) -> Output:
         at_ms=parsed.cause.at_ms,
     )
     return Output(_DEAD_LETTER_TOPIC, parsed.subject or "unkeyed", letter, f"engine.{dead.code}", dead.reason)
-
-
-def _shared_headers(cause: Cause, subject: str, event_id: str, trace: bytes | None, lane: int) -> _Headers:
-    """What all outputs of one cause carry: CloudEvents 1.0 binary headers, the causal chain, and the source lane."""
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_source", b"claimhub"),
-        ("ce_time", _rfc3339(cause.at_ms)),
-        ("correlationid", subject.encode()),
-        ("causationid", event_id.encode()),
-        ("lane", b"%d" % lane),
-    ]
-    if trace is not None:
-        headers.append(("traceparent", trace))
-    return headers
-
-
-def _own_headers(output: Output, event_id: str, seq: int) -> _Headers:
-    """What tells one output from another; by `seq` receivers see repeats."""
-    headers = [
-        ("ce_id", event_id.encode()),
-        _TYPES[output.topic],
-        ("ce_subject", output.key.encode()),
-        ("seq", b"%d" % seq),
-    ]
-    if isinstance(output.record, PaymentInstruction):
-        headers.append(("instruction_id", output.record.instruction_id.encode()))
-    if output.department is not None:
-        headers.append(("department", output.department.encode()))
-    return headers
-
-
-def _rfc3339(at_ms: int) -> bytes:
-    seconds, ms = divmod(at_ms, 1000)
-    return b"%s.%03dZ" % (_to_the_second(seconds), ms)
-
-
-@lru_cache(1024)
-def _to_the_second(seconds: int) -> bytes:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}".encode()

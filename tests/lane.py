@@ -13,9 +13,10 @@ from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec
 from schemas.records import Policy, Record
 from schemas.topics import INBOUND, TOPICS, Direction, Key, avro_schema
+from sinks.envelope import headers_of
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow
 from streams.decide import Decider, Effects, LaneState, Lookup, Place
-from streams.received import Headers, Parser, Received, unpack_headers
+from streams.received import Headers, Parser, Received
 from streams.rules.clocks import next_at_ms
 from streams.rules.policy_file import PolicyFile
 from streams.rules.traces import Shared, Trace
@@ -88,7 +89,7 @@ class OneLane:
             self.keep(decider.effects)
             for row in decider.effects.outbox:
                 tick = self.codec.decode(row.topic, row.value, [])
-                self.take(self.received(tick, headers=unpack_headers(row.headers)))
+                self.take(self.received(tick, headers=headers_of(row)))
 
     def keep(self, effects: Effects) -> None:
         """Keep what a batch led to."""

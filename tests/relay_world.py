@@ -16,6 +16,7 @@ from monitoring.clock import SystemClock
 from monitoring.metrics import Metrics
 from sinks.clients import KafkaClients
 from sinks.deliveries import Place
+from sinks.envelope import headers_of
 from sinks.figures import show
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger
@@ -83,7 +84,7 @@ class RelayWorld:
 
     def row(self, lane: int, seq: int, place: Place, size_bytes: int = 20) -> OutboxRow:
         """The outbox row of this lane and number: always the same."""
-        headers = [("ce_id", b"cause#%d" % seq), ("lane", b"%d" % lane), ("seq", b"%d" % seq)]
+        headers = [("ce_id", b"cause#%d" % seq)]
         value = (b"%d/%d " % (lane, seq)).ljust(size_bytes, b".")
         texts = (f"claim-{seq % 7}", f"claim-{seq % 7}", "cause", "rule", "reason")
         return OutboxRow(lane, seq, *place, *texts, 0, msgpack.encode(headers), value)
@@ -119,8 +120,7 @@ class RelayWorld:
         """Put these rows into the log as an earlier owner would have."""
         producer = Producer({"bootstrap.servers": self.address, "enable.idempotence": True})
         for row in rows:
-            headers = [(name, value) for name, value in msgpack.decode(row.headers)]
-            producer.produce(row.topic, row.value, row.key, row.partition, headers=headers)
+            producer.produce(row.topic, row.value, row.key, row.partition, headers=[*headers_of(row)])
         assert producer.flush(LIMIT_S) == 0
 
     def delete_before(self, place: Place, offset: int) -> None:

@@ -120,7 +120,8 @@ class TraceRow(NamedTuple):
 
 
 class OutboxRow(NamedTuple):
-    """A record to publish. Key: lane, seq (gapless per lane). `cause` is the causing record's ref."""
+    """A record to publish. Key: lane, seq (gapless per lane). `cause` is the causing record's ref; `headers`, as
+    MessagePack, are those that do not follow from the other columns (see `sinks/envelope.py`)."""
 
     lane: int
     seq: int

@@ -109,11 +109,10 @@ class Rows:
             lane.seq += 1
             frame, write = self._writers[output.topic]
             value = frame + write(replace(output.record, claim=claim, cause=ref))
-            headers = _pack([*output.headers, ("lane", b"%d" % no), ("seq", b"%d" % lane.seq)])
             outbox.append(
                 OutboxRow(
-                    no, lane.seq, output.topic, no, claim, claim, ref, output.rule, output.reason, at_ms, headers,
-                    value,
+                    no, lane.seq, output.topic, no, claim, claim, ref, output.rule, output.reason, at_ms,
+                    output.headers, value,
                 )
             )  # fmt: skip
 

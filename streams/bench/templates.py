@@ -10,21 +10,19 @@ from schemas.records import Record
 from sinks.ledger.port import OutboxRow, PaymentRow
 from streams.bench.workload import STEPS, policies, record
 from streams.decide import Decider, LaneState, Lookup
-from streams.received import Parser, Received, unpack_headers
+from streams.received import Parser, Received
 from streams.rules.policy_file import PolicyFile
 
 CLAIM: Final = "B000000000"
 """The claim number in the templates."""
 
-_OWN_HEADERS: Final = ("lane", "seq")
-
 
 class OutputTemplate(msgspec.Struct, frozen=True):
-    """One record the hub sends at this step, and its headers but for lane and number."""
+    """One record the hub sends at this step, and the headers its row keeps."""
 
     topic: str
     record: Record
-    headers: list[tuple[str, bytes | None]]
+    headers: bytes
     rule: str
     reason: str
 
@@ -73,5 +71,5 @@ def templates() -> dict[tuple[str, int], Template]:
 
 
 def _output(codec: Codec, row: OutboxRow) -> OutputTemplate:
-    headers = [(name, value) for name, value in unpack_headers(row.headers) if name not in _OWN_HEADERS]
-    return OutputTemplate(row.topic, codec.decode(row.topic, row.value, []), headers, row.rule, row.reason)
+    record = codec.decode(row.topic, row.value, [])
+    return OutputTemplate(row.topic, record, row.headers, row.rule, row.reason)

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, select, union_all
 
 from schemas.topics import INBOUND, OUTBOUND
+from sinks.envelope import headers_of
 from sinks.ledger import business_hash as hashing
+from sinks.ledger.port import OutboxRow
 from sinks.ledger.tables import dead_letters, journal, outbox, parked, payments
 from sinks.ledger.verify import verify
-from streams.received import unpack_headers
 from tests.crash.finance import Booked
 from tests.crash.reference import Logged, Reference
 from tests.crash.workload import MARK, Told
@@ -104,11 +105,12 @@ def _settlements(engine: Engine) -> set[tuple[str, int, int, str]]:
 def _topics_and_outbox(engine: Engine, log: Sequence[Logged]) -> Iterator[str]:
     """Every outbox row is on its topic with its bytes, a repeat is the same bytes, and nothing else is there; a
     partition sees the numbers of a lane for the first time in their order."""
-    o = outbox.c
     rows: dict[tuple[int, int], tuple[Any, ...]] = {}
     with engine.connect() as connection:
-        for row in connection.execute(select(o.lane, o.seq, o.topic, o.partition, o.key, o.headers, o.value)):
-            rows[row[0], row[1]] = (row[2], row[3], row[4].encode(), unpack_headers(row[5]), row[6])
+        for row in connection.execute(select(outbox)):
+            written = OutboxRow(*row)
+            said = written.topic, written.partition, written.key.encode(), headers_of(written), written.value
+            rows[written.lane, written.seq] = said
     seen: set[tuple[int, int]] = set()
     highest: dict[tuple[str, int, int], int] = defaultdict(int)
     for it in log:

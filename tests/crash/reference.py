@@ -13,13 +13,14 @@ from sqlalchemy import Engine
 
 from monitoring.metrics import Metrics
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction
+from sinks.envelope import headers_of
 from sinks.ledger.business_hash import business_hash
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import OutboxRow, TopicIdentity
 from sinks.relay import RelayLane
 from streams.lanes import Batch, Lane, LaneProcessor
-from streams.received import Headers, Received, unpack_headers
+from streams.received import Headers, Received
 from tests.crash.workload import LANES
 from tests.lane import CODEC
 
@@ -72,7 +73,7 @@ class Reference:
 
     def hand_over(self, row: OutboxRow) -> None:
         """Apply one record that a lane sent to a lane."""
-        headers = unpack_headers(row.headers)
+        headers = headers_of(row)
         self.take([Logged(row.topic, row.partition, 0, row.key.encode(), row.value, headers, 0)])
 
     def settle(self) -> None:

@@ -15,6 +15,7 @@ from schemas.codec import Codec
 from schemas.records import Estimate, Record
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction, Key
 from sinks.clients import KafkaClients
+from sinks.envelope import headers_of
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import OutboxRow, TopicIdentity
@@ -28,7 +29,7 @@ from sinks.ledger.tables import (
 )
 from sinks.relay import Relay, RelayLane
 from streams.lanes import Batch, Lane, LaneProcessor
-from streams.received import Headers, Received, unpack_headers
+from streams.received import Headers, Received
 from tests import claims as make
 from tests.lane import TOPIC_OF
 
@@ -66,7 +67,7 @@ class FilledLedger:
         effects = self._processor.process(Batch(self._lane, [received], positions))
         for row in effects.outbox:
             if TOPICS[row.topic].direction is Direction.INTERNAL:
-                self.take_bytes(row.topic, row.key, row.value, unpack_headers(row.headers))
+                self.take_bytes(row.topic, row.key, row.value, headers_of(row))
 
     def tick(self, by_ms: int) -> list[OutboxRow]:
         """Send the ticks that are due by then; they are on their way."""
@@ -76,7 +77,7 @@ class FilledLedger:
         """Send ticks and take them in until nothing more is due by then."""
         while ticks := self.tick(until_ms):
             for row in ticks:
-                self.take_bytes(row.topic, row.key, row.value, unpack_headers(row.headers))
+                self.take_bytes(row.topic, row.key, row.value, headers_of(row))
 
     def tell_all(self) -> "FilledLedger":
         """A fast-track claim up to its instruction whose notice came before the policy, then claim 2's only record,

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import json, msgpack
 
 from schemas.topics import DEAD_LETTERS, INBOUND, TOPICS, Direction
+from sinks.envelope import headers_of
 from sinks.ledger.business_hash import INTERNAL, business_line, business_state
 from sinks.ledger.port import OutboxRow
 from sinks.ledger.written import read_written
@@ -189,9 +190,8 @@ def _number(record: Record) -> tuple[int, int] | None:
 
 
 def _same(record: Record, row: OutboxRow) -> bool:
-    headers = [tuple(header) for header in msgpack.decode(row.headers)]
     place = row.topic, row.partition
-    return (place, row.key.encode(), row.value, headers) == (
+    return (place, row.key.encode(), row.value, headers_of(row)) == (
         (record.topic(), record.partition()),
         record.key(),
         record.value(),

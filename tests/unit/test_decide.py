@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec, UnknownSchema
 from schemas.records import DeadLetter, PaymentInstruction, Record, Role, Wake, WakeKind
-from streams.received import unpack_headers
+from sinks.envelope import headers_of
 from streams.rules.stage import stage_of
 from tests import claims as make
 from tests.lane import OneLane
@@ -37,7 +37,7 @@ def test_a_claim_goes_from_notice_to_instruction_and_every_output_names_cause_ru
 
     (row,) = [row for row in lane.outbox if row.topic == "finance.payment-instruction.v1"]
     instruction = lane.codec.decode(row.topic, row.value, [])
-    headers = dict(unpack_headers(row.headers))
+    headers = dict(headers_of(row))
     assert isinstance(instruction, PaymentInstruction)
     assert instruction.cause == row.cause == "repair.invoice.v1/1/0/0"
     assert headers["instruction_id"] == instruction.instruction_id.encode()
@@ -131,7 +131,7 @@ def test_a_policy_asked_for_twice_wakes_its_claim_once() -> None:
     lane.answer_itself()
     claim, told = lane.state.claims[make.CLAIM], [row for row in lane.outbox if row.subject == make.CLAIM]
 
-    lane.take(lane.received(asked.value, asked.topic, asked.key, unpack_headers(asked.headers)))
+    lane.take(lane.received(asked.value, asked.topic, asked.key, headers_of(asked)))
     lane.answer_itself()
 
     assert lane.outcomes()[-2:] == [("hub.policy-wanted.v1", "done"), ("hub.wake.v1", "duplicate")]

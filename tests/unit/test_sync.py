@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from schemas.records import ClaimStatus, Command
+from sinks.envelope import headers_of
 from sinks.ledger.port import OutboxRow
-from streams.received import unpack_headers
 from streams.rules.departments import departments
 from tests import claims as make
 from tests.lane import OneLane
@@ -34,7 +34,7 @@ def test_a_resync_sends_the_newest_snapshot_to_one_department_and_nothing_else()
     (_, newest), (row, again) = statuses(lane)[-2:]
     assert again == replace(newest, at_ms=again.at_ms, cause=again.cause, rule=again.rule, reason=again.reason)
     assert row.cause == again.cause == f"{COMMAND}/1/0/0"
-    assert [dict(unpack_headers(row.headers)).get("department") for row, _ in statuses(lane)] == [
+    assert [dict(headers_of(row)).get("department") for row, _ in statuses(lane)] == [
         None,
         None,
         b"finance",
@@ -48,7 +48,7 @@ def test_the_next_change_is_the_next_version_for_all() -> None:
     lane = OneLane([make.policy()])
     lane.take(make.notice(), make.command(), make.estimate(), make.command("finance", 2), make.invoice())
 
-    told = [status.version for row, status in statuses(lane) if "department" not in dict(unpack_headers(row.headers))]
+    told = [status.version for row, status in statuses(lane) if "department" not in dict(headers_of(row))]
     assert told == [1, 2, 3]
 
 

@@ -5,8 +5,8 @@ import pytest
 from msgspec import json
 
 from schemas.topics import CLOCKS
+from sinks.envelope import headers_of
 from streams.decide import Decider, Effects, Lookup
-from streams.received import unpack_headers
 from streams.rules.claim import Claim
 from tests import claims as make
 from tests.lane import OneLane
@@ -29,7 +29,7 @@ def test_a_tick_says_which_clock_came_to_what_and_why() -> None:
     lane = OneLane([make.policy()])
     lane.take(make.notice())
     (row,) = ticks(lane, make.CLAIM).outbox
-    headers = dict(unpack_headers(row.headers))
+    headers = dict(headers_of(row))
 
     assert (row.topic, row.key, row.partition, row.at_ms, row.rule) == (CLOCKS, make.CLAIM, 0, HALF, "clocks.due")
     assert row.cause == "reporting.loss-notice.v1/1/0/0"

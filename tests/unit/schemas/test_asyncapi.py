@@ -9,7 +9,7 @@ import pytest
 
 from schemas.asyncapi import AVRO, asyncapi
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Key, avro_schema
-from streams.received import unpack_headers
+from sinks.envelope import headers_of
 from tests import claims as make
 from tests.lane import OneLane
 
@@ -115,6 +115,6 @@ def test_what_the_hub_sends_carries_the_headers_described() -> None:
 
     for row in lane.outbox:
         described = at(DOCUMENT["components"]["messages"][row.topic]["headers"]["$ref"])
-        names = {name for name, _ in unpack_headers(row.headers)}
+        names = {name for name, _ in headers_of(row)}
         assert set(described["required"]) <= names <= described["properties"].keys(), row.topic
     assert lane.outbox[-1].topic == "claims.status.v1"
