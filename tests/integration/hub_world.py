@@ -31,11 +31,11 @@ def hub_settings(kafka: str, postgres: str, folder: Path) -> Settings:
 
 
 @contextmanager
-def fresh_topics(kafka: str) -> Iterator[None]:
-    """All topics of the hub, empty; they are taken away again."""
+def fresh_topics(kafka: str, lanes: int = LANES) -> Iterator[None]:
+    """All topics of the hub, empty; they are taken away again. Each partition costs the broker 10 ms of processor."""
     admin = AdminClient({"bootstrap.servers": kafka})
     _delete(admin)
-    _create(admin)
+    _create(admin, lanes)
     yield
     _delete(admin)
 
@@ -67,11 +67,11 @@ def _delete(admin: AdminClient) -> None:
                 raise
 
 
-def _create(admin: AdminClient) -> None:
+def _create(admin: AdminClient, lanes: int) -> None:
     """A topic just deleted may still be in the way for a moment."""
     missing, end = set(TOPICS), time.monotonic() + _LIMIT_S
     while missing:
-        futures = admin.create_topics([NewTopic(topic, LANES, 1, config=TIMELESS) for topic in missing])
+        futures = admin.create_topics([NewTopic(topic, lanes, 1, config=TIMELESS) for topic in missing])
         for topic, future in futures.items():
             try:
                 future.result(_LIMIT_S)
