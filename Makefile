@@ -4,6 +4,8 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.13 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; done; echo python3)
 BIN := .venv/bin
 # Byte code is written at first use: writing all of it now would double the wait before the first demo.
+# Where the environment forbids that, every process would compile every library anew: three seconds each.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
 
 # make crash: how many rounds of faults, the seed of the first, and how many Kafkas and PostgreSQLs work side by side.

@@ -18,8 +18,8 @@ from streams.stack.registry import Registry
 
 START = "start"
 
-# A Java that lives for minutes compiles quickly rather than well: half the processor time of a start.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+# Every Java here lives for minutes, on few cores: what the best code takes to make is not earned back.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 # Nothing a test writes must outlive a power failure.
 FAST_POSTGRES = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}

@@ -1,6 +1,5 @@
 """A Kafka and a PostgreSQL of one's own, and round after round of faults on them."""
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -37,8 +36,6 @@ ROUNDS_AN_EPOCH: Final = 10
 """How many rounds share topics and ledger: all of it is compared after each."""
 IDLE_S: Final = 120.0
 LOOK_S: Final = 0.2
-# Many brokers on few cores, each for a few minutes: what the best code takes to make is not earned back.
-QUICK_JAVA: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 # Unlike elsewhere in the tests, a commit is written before it is answered: this server is crashed.
 CRASHABLE: Final = {"fsync": "off", "max_connections": "200"}
 
@@ -66,7 +63,6 @@ def run(folder: Path, seeds: Sequence[int]) -> Iterator[Report]:
     """The rounds of these seeds on services started here. After a failing round a new ledger begins."""
     kafka, postgres = Kafka(folder / "kafka", FAST_KAFKA), Postgres(folder / "postgres", CRASHABLE)
     left = list(seeds)
-    os.environ.setdefault("JAVA_TOOL_OPTIONS", QUICK_JAVA)
     with started(postgres), started(kafka), _proxy(postgres) as proxy:
         cluster = KafkaCluster({"bootstrap.servers": kafka.address})
         cluster.create_missing(LANES, 1, dry_run=False)
