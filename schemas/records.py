@@ -929,3 +929,36 @@ class SamePaper(Record, frozen=True, kw_only=True):
     other: Identifier
     what: Identifier
     at_ms: TimeMs
+
+
+class BreakKind(StrEnum):
+    """What does not fit and somebody has to clear: a record that waits too long for another, or a payment or a line of
+    a statement that is not what the other side says."""
+
+    PARKED_TOO_LONG = "parked-too-long"
+    AMOUNT = "amount"
+    MISSING = "missing"
+    DUPLICATE = "duplicate"
+    ORPHAN = "orphan"
+    LATE = "late"
+    RETURNED = "returned"
+
+
+class Break(Record, frozen=True, kw_only=True):
+    """Something that does not fit, told once: the department that clears it (`owner`), the claim or policy it concerns
+    (`key`), what it is about (a record's ref, an instruction, a line), and since when. Of a break between amounts, what
+    was expected and what was found."""
+
+    break_id: Identifier
+    kind: BreakKind
+    owner: Identifier
+    key: Identifier
+    about: Text
+    since_at_ms: TimeMs
+    expected_minor: AmountMinor | None = None
+    found_minor: AmountMinor | None = None
+    currency: Currency | None = None
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]

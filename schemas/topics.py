@@ -15,6 +15,7 @@ from schemas.records import (
     AdjusterDecision,
     AmountAnswer,
     AmountQuery,
+    Break,
     ClaimStatus,
     ClauseAnswer,
     ClauseQuery,
@@ -56,6 +57,7 @@ from schemas.records import (
 
 DEAD_LETTERS: Final = "hub.dead-letter.v1"
 CLOCKS: Final = "hub.clock.v1"
+BREAKS: Final = "hub.break.v1"
 
 _DAY_MS: Final = 86_400_000
 
@@ -199,6 +201,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("legal.referral.v1", _OUT, LegalReferral),
         _topic("legal.outcome.v1", _IN, LegalOutcome),
         _topic("hub.same-paper.v1", _INTERNAL, SamePaper),
+        _topic(BREAKS, _OUT, Break, Key.NONE),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

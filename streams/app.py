@@ -132,7 +132,9 @@ class Hub:
             cluster,
             clients,
             self._ledger,
-            LaneProcessor(self._ledger, self._codec, self.metrics, settings.dead_letter_limit),
+            LaneProcessor(
+                self._ledger, self._codec, self.metrics, settings.dead_letter_limit, settings.parked_limit_ms
+            ),
             self._relay,
             clock,
             self.metrics,

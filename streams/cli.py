@@ -35,6 +35,7 @@ def _noun(name: str, about: str) -> typer.Typer:
 
 claim = _noun("claim", "One claim: how it stands, what happened, and why.")
 parked = _noun("parked", "Records that wait for another record or a person.")
+breaks = _noun("breaks", "What does not fit and somebody has to clear.")
 clocks = _noun("clocks", "The law's clocks: what must be done by when.")
 dead_letters = _noun("dead-letters", "Records that could not be taken.")
 payments = _noun("payments", "Payment attempts.")
@@ -420,6 +421,28 @@ def work_ls(
     from streams.commands import work as queue
 
     _print_from_ledger(lambda ledger: queue.read_queue(ledger, role), queue.show_queue, as_json)
+
+
+@breaks.command("ls")
+def breaks_ls(
+    owner: Annotated[str | None, typer.Option(help="Only those this department clears.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also those that are cleared.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the open breaks with owner, age and reason, the oldest first."""
+    from streams.commands import breaks as raised
+
+    _print_from_ledger(lambda ledger: raised.read_breaks(ledger, owner, every=every), raised.show_breaks, as_json)
+
+
+@breaks.command("show")
+def breaks_show(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="As `breaks ls` lists it.")], as_json: Json = False
+) -> None:
+    """Show one break, and what became of the record it is about."""
+    from streams.commands import breaks as raised
+
+    _print_from_ledger(lambda ledger: raised.read_break(ledger, id_), raised.show_break, as_json)
 
 
 @dead_letters.command("ls")

@@ -1,6 +1,7 @@
 """What a batch of one lane leads to: pure, record by record in order; nothing is written or sent here."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRo
 from streams.flows import FLOWS, PolicyKey
 from streams.outcomes import Dead, Park
 from streams.received import Parsed, pack_headers, unpack_headers
-from streams.rules import clocks
+from streams.rules import breaks, clocks
 from streams.rules.claim import Claim, Payment, Stage
 from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PolicyDecision
 from streams.rules.follow_ups import follow
@@ -29,6 +30,7 @@ Encode = Callable[[str, Record], bytes]
 _json = msgspec.json.Encoder().encode
 _DEAD_LETTER_TOPIC = "hub.dead-letter.v1"
 _MOST_DEAD_LETTER_BYTES = 700_000
+_BEHIND = "waits behind "
 _POLICY_TOPICS = frozenset(name for name, topic in TOPICS.items() if topic.key is Key.POLICY)
 
 
@@ -118,6 +120,7 @@ class Effects(msgspec.Struct):
     payments: dict[str, PaymentRow] = {}
     parked: dict[Place, ParkedRow] = {}
     parked_gone: list[Place] = []
+    overdue: list[Place] = []
     dead: list[DeadRow] = []
     released: int = 0
     taken: int = 0
@@ -153,14 +156,27 @@ class Decider:
             if due is not None:
                 tick = Output(CLOCKS, number, ClockTick(claim=number, at_ms=due.at_ms), clocks.DUE, due.reason)
                 cause = Cause(due.started_by, CLOCKS, due.at_ms)
-                chain = [("causationid", cause.ref.encode())]
-                self._write(tick, cause, number, f"{cause.ref}#{due.name}", chain)
+                headers = [("causationid", cause.ref.encode())]
+                self._write(tick, cause, number, f"{cause.ref}#{due.name}", headers)
+
+    def raise_breaks(self, rows: Iterable[ParkedRow], limit_ms: int) -> None:
+        """Tell of each of these records that it has waited longer than the limit, once."""
+        for row in rows:
+            ref = f"{row.topic}/{row.generation}/{row.partition}/{row.offset}"
+            record, due = Cause(ref, row.topic, row.at_ms), Cause(ref, row.topic, row.at_ms + limit_ms)
+            told = breaks.parked_too_long(row.subject, record, row.reason, row.until.split(), limit_ms)
+            self._write(told, due, row.subject, f"{ref}#{breaks.PARKED}", [("causationid", ref.encode())])
+            self.effects.overdue.append(row[:4])
+        for waiting in chain.from_iterable(self._state.parked.values()) if self.effects.overdue else ():
+            if waiting.place in self.effects.overdue:
+                waiting.since_ms = None
 
     def tick_again(self, row: OutboxRow) -> None:
-        """Let a tick stand as it was sent: when time passes is not decided again."""
+        """Let stand as it was sent what was sent because time had passed: when it does is not decided again."""
         self._state.seq = row.seq
         self.effects.outbox.append(row)
-        self._ticked(row.subject)
+        if row.topic == CLOCKS:
+            self._ticked(row.subject)
 
     def _ticked(self, claim: str) -> None:
         row = self.effects.claims.get(claim)
@@ -183,7 +199,7 @@ class Decider:
         elif isinstance(parsed.problem, Dead):
             self._bury(parsed, parsed.problem)
         else:
-            self._park(parsed, Park(f"waits behind {waiting[0].cause.ref}", ()))
+            self._park(parsed, Park(f"{_BEHIND}{waiting[0].cause.ref}", ()))
 
     def _release(self, waiting: list[Parsed]) -> None:
         """Try what is parked for a subject again, in order. Behind one that must go on waiting only those it waits
@@ -397,7 +413,9 @@ class Decider:
     def _park(self, parsed: Parsed, park: Park) -> None:
         """Park a record, or renew the reason of one that is parked and still cannot go."""
         state = self._state
-        until = frozenset(park.until)
+        until, behind = frozenset(park.until), park.reason.startswith(_BEHIND)
+        if not parsed.entry or parsed.reason.startswith(_BEHIND):
+            parsed.since_ms = None if behind else parsed.cause.at_ms
         if parsed.entry:
             if (parsed.reason, parsed.until) == (park.reason, until):
                 return
@@ -420,6 +438,7 @@ class Decider:
             " ".join(sorted(until)),
             parsed.cause.at_ms,
             parsed.timestamp_ms,
+            parsed.since_ms,
             parsed.headers,
             parsed.value,
         )

@@ -101,11 +101,14 @@ class Batch(Struct):
 class LaneProcessor:
     """The steps of one batch (design: lanes, one batch, one transaction). Runs in a pool thread, one batch a lane."""
 
-    def __init__(self, ledger: Ledger, codec: Codec, metrics: Metrics, dead_letter_limit: int) -> None:
+    def __init__(
+        self, ledger: Ledger, codec: Codec, metrics: Metrics, dead_letter_limit: int, parked_limit_ms: int
+    ) -> None:
         self._ledger = ledger
         self._codec = codec
         self._metrics = metrics
         self._dead_letter_limit = dead_letter_limit
+        self._parked_limit_ms = parked_limit_ms
         # The interpreter runs one thread at a time anyway: batches that queue here, rather than for its lock, leave it
         # to the threads that wait for an answer of the database.
         self._computing = threading.Lock()
@@ -122,7 +125,8 @@ class LaneProcessor:
             with self._computing:
                 records = [parser.parse(received) for received in batch.records]
         due = self._due(lane, batch.due_by_ms)
-        if not records and not due and batch.positions == lane.positions:
+        overdue = self._overdue(lane, batch.due_by_ms)
+        if not records and not due and not overdue and batch.positions == lane.positions:
             return Effects()
         self._load(records, state, parser)
         lookup = self._look_up(records, state)
@@ -130,6 +134,7 @@ class LaneProcessor:
             started = time.perf_counter()
             decider = Decider(state, lookup, self._codec.encode, self._dead_letter_limit)
             decider.tick(due)
+            decider.raise_breaks(overdue, self._parked_limit_ms)
             effects = decider.decide(records)
         decided = time.perf_counter()
         positions = (
@@ -164,6 +169,13 @@ class LaneProcessor:
         due = [_claim(state) for state in self._ledger.due_claims(lane.no, by_ms, _MOST_TICKS)]
         lane.due = len(due)
         return due
+
+    def _overdue(self, lane: Lane, by_ms: int | None) -> list[ParkedRow]:
+        """The records that have waited for too long by then, at most so many at once."""
+        if by_ms is None or not lane.parked:
+            return []
+        self._metrics.sql_statements.inc()
+        return self._ledger.overdue(lane.no, by_ms - self._parked_limit_ms, _MOST_TICKS)
 
     def _load(self, records: list[Parsed], state: LaneState, parser: Parser) -> None:
         """Fetch the states and parked records of subjects this lane has not seen yet; decode again what is parked
@@ -291,5 +303,6 @@ def commit_of(lane: Lane, seq: int, entry: int, positions: dict[str, int], effec
         payments=list(effects.payments.values()),
         parked=list(effects.parked.values()),
         parked_gone=effects.parked_gone,
+        overdue=effects.overdue,
         dead=effects.dead,
     )

@@ -54,7 +54,7 @@ class Parsed(msgspec.Struct, gc=False):
     """A record with its envelope read. `problem` says why `record` is None: Dead is final, Park may pass.
 
     `subject` is the claim or policy number it concerns, `entity` the same told apart from other kinds of number;
-    `entry` is set once it has been parked.
+    `entry` is set once it has been parked, and `since_ms` as in ParkedRow.
     """
 
     topic: str
@@ -75,6 +75,7 @@ class Parsed(msgspec.Struct, gc=False):
     entry: int = 0
     reason: str = ""
     until: frozenset[str] = frozenset()
+    since_ms: int | None = None
 
     @property
     def place(self) -> tuple[str, int, int, int]:
@@ -129,6 +130,7 @@ class Parser:
         """A parked record read again, with what the ledger says of its wait."""
         parsed = self.parse_taken(row)
         parsed.entry, parsed.reason, parsed.until = row.entry, row.reason, frozenset(row.until.split())
+        parsed.since_ms = row.since_ms
         return parsed
 
     def again(self, parked: Parsed) -> Parsed:

@@ -123,6 +123,7 @@ class LaneReplay:
         ended = []
         for row, parsed in zip(rows, records, strict=True):
             parsed.entry, parsed.reason, parsed.until = row.entry, row.reason, frozenset(row.until.split())
+            parsed.since_ms = row.since_ms
             tried = parsed is first.setdefault(parsed.entity, parsed) or row.topic in first[parsed.entity].until
             again = Again(row, [])
             if tried and parsed.until and FLOWS[row.topic].looks_up is None:

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     batch_records: int = Field(5000, ge=1, le=50_000, description="most records in one batch of a lane")
     max_record_bytes: int = Field(1_000_000, ge=1_000, description="a larger record becomes a dead letter, undecoded")
     dead_letter_limit: int = Field(100, ge=1, description="dead letters in a row that stop a lane")
+    parked_limit_h: int = Field(72, ge=1, description="hours a record may wait for another before it is a break")
     watchdog_s: float = Field(60.0, gt=0, description="seconds with lag and no progress before the worker leaves")
     http_host: str = Field("127.0.0.1", description="address of metrics and health")
     http_port: int = Field(8810, ge=0, le=65535, description="port of metrics and health; 0 takes a free one")
@@ -72,6 +73,11 @@ class Settings(BaseSettings):
     def embedded_registry(self) -> bool:
         """Whether the schema registry of this process is used."""
         return self.registry == EMBEDDED
+
+    @property
+    def parked_limit_ms(self) -> int:
+        """How long a record may wait for another before that is a break."""
+        return self.parked_limit_h * 3_600_000
 
     @property
     def ledger_url(self) -> str:

@@ -5,14 +5,16 @@ from heapq import merge
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, select, true, union
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, not_, or_, select, true, union
 
+from schemas.records import BreakKind
 from schemas.topics import CLOCKS
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow
 from sinks.ledger.streaming import stream
 from sinks.ledger.tables import dead_letters, journal, outbox, parked, row_columns
 
 _PAGE: Final = 100  # rows that may hold a megabyte each
+_TIME_PASSED: Final = or_(outbox.c.topic == CLOCKS, outbox.c.rule == f"breaks.{BreakKind.PARKED_TOO_LONG}")
 
 
 class Part(Struct, frozen=True):
@@ -45,9 +47,9 @@ def waiting(connection: Connection, part: Part | None = None) -> Iterator[Parked
 
 
 def sent(connection: Connection, part: Part | None = None) -> Iterator[OutboxRow]:
-    """The outbox, but for ticks: lane by lane in `seq` order; of a part subject by subject, and only what the records
-    of its window led to."""
-    query = _rows(outbox, "seq", part).where(outbox.c.topic != CLOCKS)
+    """The outbox, but for what was sent because time had passed: lane by lane in `seq` order; of a part subject by
+    subject, and only what the records of its window led to."""
+    query = _rows(outbox, "seq", part).where(not_(_TIME_PASSED))
     if part is not None:
         query = query.where(_within(outbox, part))
     return (OutboxRow(*row) for row in stream(connection, query, _PAGE))
@@ -55,7 +57,7 @@ def sent(connection: Connection, part: Part | None = None) -> Iterator[OutboxRow
 
 def ticks(connection: Connection, lane: int) -> Iterator[OutboxRow]:
     """What a lane sent because time had passed, in `seq` order: no record led to it."""
-    query = _rows(outbox, "seq", None).where(outbox.c.topic == CLOCKS, outbox.c.lane == lane)
+    query = _rows(outbox, "seq", None).where(_TIME_PASSED, outbox.c.lane == lane)
     return (OutboxRow(*row) for row in stream(connection, query, _PAGE))
 
 

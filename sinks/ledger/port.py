@@ -156,7 +156,8 @@ class PaymentRow(NamedTuple):
 
 
 class ParkedRow(NamedTuple):
-    """A waiting record, in the order of arrival (`entry`). `until` is a space-separated list of topics."""
+    """A waiting record, in the order of arrival (`entry`). `until` is a space-separated list of topics. It has waited
+    `since_ms`; None when that was told as a break, or it only waits behind another."""
 
     topic: str
     generation: int
@@ -169,6 +170,7 @@ class ParkedRow(NamedTuple):
     until: str
     at_ms: int
     timestamp_ms: int
+    since_ms: int | None
     headers: bytes
     value: bytes | None
 
@@ -197,9 +199,9 @@ class LaneCommit(Struct, kw_only=True):
 
     `seq` and `entry` are the lane's values before the batch; `positions` holds (topic, before, after) of the topics
     that moved; `parked_gone` the (topic, generation, partition, offset) of released records, taken away before `parked`
-    is added, so a record may be in both. A claim, policy or payment stands in its list once; a trace
-    may stand there again, and be there already: the first stays. For the claims in `ticked`
-    nothing is due any more, since their tick is in `outbox`, unless `claims` says so anew.
+    is added, so a record may be in both; the breaks of those in `overdue` are in `outbox`. A claim, policy or payment
+    stands in its list once; a trace may stand there again, and be there already: the first stays. For the claims in
+    `ticked` nothing is due any more, since their tick is in `outbox`, unless `claims` says so anew.
     """
 
     lane: int
@@ -218,12 +220,13 @@ class LaneCommit(Struct, kw_only=True):
     payments: list[PaymentRow] = []
     parked: list[ParkedRow] = []
     parked_gone: list[tuple[str, int, int, int]] = []
+    overdue: list[tuple[str, int, int, int]] = []
     dead: list[DeadRow] = []
 
     @property
     def statements(self) -> int:
         """How many statements this commit is: BEGIN, the fence with the positions, COMMIT, one for each kind of row."""
-        kinds = (self.ticked, self.parked_gone, self.journal, self.parked, self.dead)
+        kinds = (self.ticked, self.overdue, self.parked_gone, self.journal, self.parked, self.dead)
         return 3 + sum(map(bool, (*kinds, self.claims, self.policies, self.traces, self.payments, self.outbox)))
 
 
@@ -285,6 +288,9 @@ class Ledger(Protocol):
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         """States (JSON) of a lane's claims whose tick is due by then, the longest due first."""
+
+    def overdue(self, lane: int, since_ms: int, limit: int) -> list[ParkedRow]:
+        """A lane's records that have waited since then or longer, the longest first."""
 
     def commit(self, commit: LaneCommit) -> None:
         """Write everything or nothing; `deaths` are 0 after it and nobody is suspect. Raises StaleToken, PositionMoved

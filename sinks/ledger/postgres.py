@@ -55,6 +55,10 @@ _PARKED_GONE: Final = """
     DELETE FROM parked p
     USING unnest(%s::text[], %s::int[], %s::int[], %s::bigint[]) AS x (topic, generation, partition, "offset")
     WHERE (p.topic, p.generation, p.partition, p."offset") = (x.topic, x.generation, x.partition, x."offset")"""
+_TOLD: Final = """
+    UPDATE parked p SET since_ms = NULL
+    FROM unnest(%s::text[], %s::int[], %s::int[], %s::bigint[]) AS x (topic, generation, partition, "offset")
+    WHERE (p.topic, p.generation, p.partition, p."offset") = (x.topic, x.generation, x.partition, x."offset")"""
 _TICKED: Final = "UPDATE claims SET due_at_ms = NULL WHERE claim = ANY (%s)"
 _DUE: Final = """
     SELECT convert_to(state::text, 'UTF8') FROM claims WHERE lane = %s AND due_at_ms <= %s
@@ -145,6 +149,8 @@ def _value(column: Column[Any], at: int) -> str:
 
 
 _LOAD_PARKED: Final = f"SELECT {_columns(parked)} FROM parked WHERE subject = ANY (%s) ORDER BY lane, entry"  # noqa: S608 - own names
+_OVERDUE: Final = f"""
+    SELECT {_columns(parked)} FROM parked WHERE lane = %s AND since_ms <= %s ORDER BY since_ms LIMIT %s"""  # noqa: S608 - own names
 _OUTBOX_AFTER: Final = f"""
     SELECT {_columns(outbox)} FROM outbox
     WHERE lane = %s AND seq > %s AND (SELECT token FROM lanes WHERE lane = %s) = %s ORDER BY seq LIMIT %s"""  # noqa: S608 - own names
@@ -240,6 +246,10 @@ class PostgresLedger:
         with self._connection(f"asking for due claims of lane {lane}") as connection:
             return [state for (state,) in connection.execute(_DUE, (lane, until_ms, limit), binary=True)]
 
+    def overdue(self, lane: int, since_ms: int, limit: int) -> list[ParkedRow]:
+        with self._connection(f"asking for overdue records of lane {lane}") as connection:
+            return [ParkedRow(*row) for row in connection.execute(_OVERDUE, (lane, since_ms, limit))]
+
     def commit(self, commit: LaneCommit) -> None:
         doing = f"committing a batch of lane {commit.lane}"
         with self._connection(doing) as connection, connection.cursor() as cursor:
@@ -258,6 +268,8 @@ class PostgresLedger:
                 if len(rows) >= _MANY:
                     _copy(cursor, bulk, rows)
             with connection.pipeline():  # what fails takes the statements after it with it, COMMIT too
+                if commit.overdue:
+                    cursor.execute(_TOLD, _arrays(commit.overdue))
                 if commit.ticked:
                     cursor.execute(_TICKED, (commit.ticked,))
                 _insert(cursor, _CLAIMS, commit.claims)

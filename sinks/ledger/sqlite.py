@@ -46,6 +46,9 @@ _NAME_SUSPECT: Final = """
     UPDATE lanes SET suspect = :ref, deaths = CASE suspect WHEN :ref THEN deaths ELSE 0 END
     WHERE lane = :lane AND token = :token"""
 _READ_POSITIONS: Final = "SELECT topic, next, generation FROM positions JOIN topics USING (topic) WHERE lane = ?"
+_TOLD: Final = """
+    UPDATE parked SET since_ms = NULL WHERE topic = ? AND generation = ? AND "partition" = ? AND "offset" = ?"""
+_OVERDUE: Final = "WHERE lane = ? AND since_ms <= ? ORDER BY since_ms LIMIT ?"
 _TICKED: Final = "UPDATE claims SET due_at_ms = NULL WHERE claim = ?"
 _DUE: Final = """
     SELECT CAST(state AS BLOB) FROM claims WHERE lane = ? AND due_at_ms <= ? ORDER BY due_at_ms LIMIT ?"""
@@ -162,6 +165,10 @@ class SqliteLedger:
         with self._locked(f"asking for due claims of lane {lane}") as connection:
             return [state for (state,) in connection.execute(_DUE, (lane, until_ms, limit))]
 
+    def overdue(self, lane: int, since_ms: int, limit: int) -> list[ParkedRow]:
+        with self._locked(f"asking for overdue records of lane {lane}") as connection:
+            return [ParkedRow(*row) for row in connection.execute(_select(parked) + _OVERDUE, (lane, since_ms, limit))]
+
     def commit(self, commit: LaneCommit) -> None:
         with self._transaction(f"committing a batch of lane {commit.lane}") as connection:
             _fence(connection, commit)
@@ -170,6 +177,7 @@ class SqliteLedger:
             connection.executemany(_JOURNAL, commit.journal)
             connection.executemany(_PARKED, commit.parked)
             connection.executemany(_DEAD, commit.dead)
+            connection.executemany(_TOLD, commit.overdue)
             connection.executemany(_TICKED, [(claim,) for claim in commit.ticked])
             connection.executemany(_CLAIMS, map(_with_text, commit.claims))
             connection.executemany(_POLICIES, map(_with_text, commit.policies))

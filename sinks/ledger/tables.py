@@ -29,7 +29,7 @@ metadata: Final = MetaData(
     }
 )
 
-VERSION: Final = "0007"
+VERSION: Final = "0008"
 """The newest migration: what these tables are."""
 
 # Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
@@ -171,6 +171,12 @@ outbox: Final = Table(
     Column("headers", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),
     Index("outbox_subject", "subject"),
+    Index(
+        "outbox_breaks",
+        "at_ms",
+        postgresql_where=text("topic = 'hub.break.v1'"),
+        sqlite_where=text("topic = 'hub.break.v1'"),
+    ),
 )
 
 relay: Final = Table(
@@ -228,9 +234,17 @@ parked: Final = Table(
     Column("until", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("timestamp_ms", BigInteger, nullable=False),
+    Column("since_ms", BigInteger),
     Column("headers", LargeBinary, nullable=False),
     Column("value", LargeBinary),
     Index("parked_subject", "subject"),
+    Index(
+        "parked_since",
+        "lane",
+        "since_ms",
+        postgresql_where=text("since_ms IS NOT NULL"),
+        sqlite_where=text("since_ms IS NOT NULL"),
+    ),
 )
 
 dead_letters: Final = Table(

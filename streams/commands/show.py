@@ -52,6 +52,12 @@ def time(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
 
 
+def age(age_s: int) -> str:
+    """Seconds as whole days and hours."""
+    hours = age_s // 3600
+    return f"{hours // 24} d {hours % 24} h"
+
+
 def masked(account: str) -> str:
     """An account number by its last four digits."""
     return f"…{account[-4:]}"

@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import Connection, and_, select
 
-from sinks.ledger.tables import dead_letters, journal, outbox
+from sinks.ledger.tables import dead_letters, journal, outbox, parked
 from streams.commands import show
 from streams.commands.failures import Failed, WrongInput
 from streams.received import unpack_headers
@@ -104,13 +104,15 @@ def record_at(connection: Connection, ref: str) -> tuple[Any, ...] | None:
     topic, *numbers = ref.split("/")
     if len(numbers) != 3 or not all(number.isdigit() for number in numbers):
         return None
-    for table in (journal, dead_letters):
+    for table in (journal, dead_letters, parked):
         c = table.c
         generation, partition, offset = map(int, numbers)
         place = and_(c.topic == topic, c.generation == generation, c.partition == partition, c.offset == offset)
         row = connection.execute(select(table).where(place)).one_or_none()
         if row is not None and table is journal:
             return row.event_id, row.outcome, row.rule, row.reason, row.at_ms, row.headers
+        if row is not None and table is parked:
+            return ref, "parked", "engine.parked", row.reason, row.at_ms, row.headers
         if row is not None:
             return ref, "dead", f"engine.{row.code}", row.reason, row.at_ms, row.headers
     return None

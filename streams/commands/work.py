@@ -90,7 +90,15 @@ def read_queue(connection: Connection, role: str | None = None) -> list[WorkItem
 def show_queue(items: Sequence[WorkItem]) -> None:
     """Print the queue."""
     rows = [
-        (it.due, it.claim, f"{it.task} {it.about}".rstrip(), it.role, it.amount, _age(it.age_s), it.reason)
+        (
+            it.due,
+            it.claim,
+            f"{it.task} {it.about}".rstrip(),
+            it.role,
+            it.amount,
+            None if it.age_s is None else show.age(it.age_s),
+            it.reason,
+        )
         for it in items
     ]
     show.table(("due", "claim", "task", "role", "amount", "waits for", "reason"), rows, "nothing waits for a person")
@@ -236,13 +244,6 @@ def _item(connection: Connection, claim: Claim, task: Task, due_at_ms: int | Non
         cause=task.opened,
         reason="the record is not in this ledger" if opened is None else opened[3],
     )
-
-
-def _age(age_s: int | None) -> str | None:
-    if age_s is None:
-        return None
-    hours = age_s // 3600
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def _now_ms() -> int:

@@ -18,6 +18,9 @@ CLAUSE_ANSWER: Final = "underwriting.clause-answer.v1"
 CONTACT: Final = "reporting.contact.v1"
 SIU_OUTCOME: Final = "siu.outcome.v1"
 
+FOR_POLICY: Final = (NOTICE, WAKE)
+"""What may bring a noticed claim its policy."""
+
 BEFORE_SETTLEMENT: Final = (NOTICE, DOCUMENT, FINDING, ESTIMATE, INVOICE, BILL, CLAUSE_ANSWER)
 """What may still be missing before a registered claim's settlement can be computed."""
 
@@ -41,7 +44,7 @@ def registered(claim: Claim, what: str) -> tuple[Notice, PolicyInForce]:
     if claim.outcome is Outcome.NOT_ACCEPTED:
         raise Dead("not-accepted", f"the claim was not accepted, so it takes no more records: {what} is refused")
     if claim.policy is None:
-        raise Park(f"{what} waits until the claim's policy is known", until=(NOTICE, WAKE))
+        raise Park(f"{what} waits until the claim's policy is known", until=FOR_POLICY)
     return notice, claim.policy
 
 

@@ -75,6 +75,7 @@ def parked(offset: int, entry: int, **given: Any) -> ParkedRow:
         "until": INVOICE,
         "at_ms": 1_700_000_000_000,
         "timestamp_ms": 1_700_000_000_000,
+        "since_ms": None,
         "headers": b"\x90",
         "value": b"parked",
     }

@@ -12,6 +12,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from msgspec.structs import replace
 from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -493,6 +494,35 @@ def test_the_outbox_is_read_in_order_under_the_right_token(ledger: Ledger) -> No
     assert ledger.outbox_after(1, lane.token, 1, 3) == rows[1:4]
     assert ledger.outbox_after(1, lane.token, 5, 3) == []
     assert ledger.outbox_after(1, lane.token - 1, 0, 3) == []
+
+
+def test_the_records_that_wait_longest_are_found_until_they_are_told(ledger: Ledger) -> None:
+    """Of the lane, the oldest first, as many as asked for; not those that wait behind another or were told."""
+    lane = make.take(ledger)
+    waiting = [make.parked(12, 1, since_ms=300), make.parked(10, 2, since_ms=100), make.parked(11, 3)]
+    first = make.batch(lane, 3, parked=[*waiting, make.parked(13, 4, since_ms=100, lane=2)])
+    ledger.commit(first)
+
+    assert ledger.overdue(1, 99, 10) == []
+    assert ledger.overdue(1, 300, 10) == [waiting[1], waiting[0]]
+    assert ledger.overdue(1, 300, 1) == [waiting[1]]
+    told = make.batch(make.after(lane, first), outbox=[make.outbox(1)], overdue=[waiting[1][:4]])
+    ledger.commit(told)
+    assert ledger.overdue(1, 300, 10) == [waiting[0]]
+    assert waiting[1]._replace(since_ms=None) in ledger.load_claims([CLAIM])[1]
+
+
+def test_a_record_that_is_told_of_and_goes_on_at_once_is_gone(ledger: Ledger) -> None:
+    """Its break and its release may be in one batch; so may its break and its wait for something else."""
+    lane = make.take(ledger)
+    gone, renewed = make.parked(10, 1, since_ms=100), make.parked(11, 2, since_ms=100)
+    first = make.batch(lane, 2, parked=[gone, renewed])
+    ledger.commit(first)
+    places, again = [gone[:4], renewed[:4]], renewed._replace(reason="waits for a notice", since_ms=None)
+    both = make.batch(make.after(lane, first), journal=[make.journal(10, 3)], outbox=[make.outbox(1)])
+    ledger.commit(replace(both, parked=[again], parked_gone=places, overdue=places))
+
+    assert ledger.load_claims([CLAIM])[1] == [again]
 
 
 def due(ledger: Ledger, until_ms: int, limit: int = 10) -> list[str]:

@@ -76,7 +76,7 @@ class World:
         ledger.prepare(inbound, outbound, {(topic, 0): 0 for topic in INBOUND}, memory_only=False)
         ((taken,), _) = ledger.take(owner, [0])
         lane = Lane(taken, 1, RelayLane(0, taken.token), BATCH)
-        processor = LaneProcessor(ledger, self.codec, self.metrics, 100)
+        processor = LaneProcessor(ledger, self.codec, self.metrics, 100, 72 * make.HOUR_MS)
         try:
             while records := self._next(lane):
                 self.lives[-1].append(len(records))

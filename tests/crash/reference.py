@@ -21,6 +21,7 @@ from sinks.ledger.port import OutboxRow, TopicIdentity
 from sinks.relay import RelayLane
 from streams.lanes import Batch, Lane, LaneProcessor
 from streams.received import Headers, Received
+from tests import claims as make
 from tests.crash.workload import LANES
 from tests.lane import CODEC
 
@@ -53,7 +54,7 @@ class Reference:
         self._ledger.prepare(inbound, outbound, start, memory_only=False)
         taken, _ = self._ledger.take("reference", range(LANES))
         self._lanes = {it.lane: Lane(it, LANES, RelayLane(it.lane, it.token), BATCH) for it in taken}
-        self._processor = LaneProcessor(self._ledger, CODEC, Metrics(), DEAD_LETTER_LIMIT)
+        self._processor = LaneProcessor(self._ledger, CODEC, Metrics(), DEAD_LETTER_LIMIT, 72 * make.HOUR_MS)
         self._internal: dict[tuple[str, int], int] = defaultdict(int)
         self.between: deque[OutboxRow] = deque()
 

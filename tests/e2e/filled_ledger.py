@@ -48,7 +48,7 @@ class FilledLedger:
         ((taken,), _) = self._ledger.take("test", [0])
         self._lane = Lane(taken, 1, RelayLane(0, taken.token), 5000)
         self._codec = Codec(EmbeddedRegistry(), 1_000_000)
-        self._processor = LaneProcessor(self._ledger, self._codec, Metrics(), 100)
+        self._processor = LaneProcessor(self._ledger, self._codec, Metrics(), 100, 72 * make.HOUR_MS)
         self._offsets: dict[str, int] = defaultdict(int)
 
     def take(self, *records: Record) -> None:

@@ -57,7 +57,7 @@ class IntakeWorld:
         clients, clock, metrics = KafkaClients(self._cluster.options), SystemClock(), Metrics()
         self._metrics = metrics
         codec = Codec(EmbeddedRegistry(), settings.max_record_bytes)
-        processor = LaneProcessor(self.ledger, codec, metrics, settings.dead_letter_limit)
+        processor = LaneProcessor(self.ledger, codec, metrics, settings.dead_letter_limit, settings.parked_limit_ms)
         relay = Relay(self.ledger, clients, clock, partial(show, metrics), print)
         self.left: list[tuple[Exit, str]] = []
         parts = clients, self.ledger, processor, relay, clock, metrics, Health(), "worker"

@@ -144,6 +144,9 @@ class MemoryTables:
             self.positions[topic, commit.lane] = after
         for place in commit.parked_gone:
             del self.parked[place]
+        for place in commit.overdue:
+            if place in self.parked:
+                self.parked[place] = self.parked[place]._replace(since_ms=None)
         for claim in commit.ticked:
             self.claims[claim] = self.claims[claim]._replace(due_at_ms=None)
         self.journal.update((row[:4], row) for row in commit.journal)
@@ -378,6 +381,13 @@ class MemoryLedger:
         waiting = [row for row in self._database.claims.values() if row.lane == lane and row.due_at_ms is not None]
         due = sorted((row.due_at_ms, row.claim, row.state) for row in waiting if (row.due_at_ms or 0) <= until_ms)
         return [state for _, _, state in due[:limit]]
+
+    def overdue(self, lane: int, since_ms: int, limit: int) -> list[ParkedRow]:
+        self._step("ask for overdue records")
+        waiting = [row for row in self._database.parked.values() if row.lane == lane and row.since_ms is not None]
+        return sorted(
+            [row for row in waiting if (row.since_ms or 0) <= since_ms], key=lambda row: (row.since_ms, row.entry)
+        )[:limit]
 
     def commit(self, commit: LaneCommit) -> None:
         self._step("commit: sent")

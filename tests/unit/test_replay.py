@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from schemas.codec import Codec
 from schemas.records import Document, Record
-from schemas.topics import CLOCKS, INBOUND
+from schemas.topics import BREAKS, CLOCKS, INBOUND
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow
 from streams.decide import Decider, Effects, LaneState, Lookup
 from streams.differences import Difference, changes, first_difference
@@ -33,6 +33,7 @@ OTHER = "CLM-2026-000002"
 INSTRUCTION = "finance.payment-instruction.v1"
 REGISTERED = "first notice of loss; policy POL-2026-000001 version 1 was in force at the time of the loss"
 POISON = b"\xff not avro"
+_BY_TIME = (BREAKS, CLOCKS)
 FAST_TRACK: Sequence[Record] = (make.policy(), make.notice(), make.estimate(), make.invoice())
 # A second claim on the same policy, one on a plate alone, and one that waits for ever.
 HISTORY: Sequence[Record] = (
@@ -81,7 +82,7 @@ class Replayed:
         self.differences: list[Difference] = []
         self.ended: list[Again] = []
         kept, state = Kept(), LaneState(0, 1, 0, 0)
-        replay = LaneReplay(lane.codec, state, kept, [row for row in lane.outbox if row.topic == CLOCKS])
+        replay = LaneReplay(lane.codec, state, kept, [row for row in lane.outbox if row.topic in _BY_TIME])
         rows = taken(lane)
         for start in range(0, len(rows), size):
             effects, ended = replay.take(rows[start : start + size])
@@ -101,7 +102,7 @@ class Replayed:
 
     def _compare(self, lane: OneLane, row: Taken | ParkedRow, again: Again) -> None:
         ref = f"{row.topic}/{row.generation}/{row.partition}/{row.offset}"
-        sent = [output for output in lane.outbox if output.cause == ref and output.topic != CLOCKS]
+        sent = [output for output in lane.outbox if output.cause == ref and output.topic not in _BY_TIME]
         difference = first_difference(row, again, sent)
         self.differences += [] if difference is None else [difference]
         self.ended.append(again)

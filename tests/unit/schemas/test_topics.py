@@ -82,12 +82,12 @@ def test_what_the_hub_reads_has_a_dead_letter_topic(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_key_is_a_field_of_the_record(name: str) -> None:
-    """`claim` or `policy_number`; only dead letters are keyed otherwise."""
+    """`claim` or `policy_number`; only dead letters and breaks are keyed by what they are about."""
     fields = TOPICS[name].record.__struct_fields__
     wanted = {Key.CLAIM: "claim", Key.POLICY: "policy_number", Key.NONE: "key"}[TOPICS[name].key]
 
     assert wanted in fields
-    assert (TOPICS[name].key is Key.NONE) == (name == "hub.dead-letter.v1")
+    assert (TOPICS[name].key is Key.NONE) == (name in ("hub.dead-letter.v1", "hub.break.v1"))
 
 
 def test_money_and_compaction_are_declared() -> None:

@@ -1,0 +1,48 @@
+"""Breaks: what does not fit is told once, to the department that can clear it."""
+
+from collections.abc import Collection
+from hashlib import sha256
+from typing import Final
+
+from schemas.records import Break, BreakKind
+from schemas.topics import BREAKS, TOPICS, Owner
+from streams.rules.admission import FOR_POLICY
+from streams.rules.decision import Cause, Output
+
+PARKED: Final = f"breaks.{BreakKind.PARKED_TOO_LONG}"
+_HOUR_MS: Final = 3_600_000
+
+
+def break_id(kind: BreakKind, about: str) -> str:
+    """The id of a break of this kind about one thing, the same whenever it is derived."""
+    return "BK" + sha256(f"{kind}|{about}".encode()).hexdigest()[:30]
+
+
+def parked_too_long(subject: str, record: Cause, reason: str, until: Collection[str], limit_ms: int) -> Output:
+    """A record has waited for longer than the limit: whoever owes what it waits for has to see to it. `reason` says
+    what that is, `until` are the topics one of whose records would end the wait."""
+    told = f"a record of {record.topic} has waited {limit_ms // _HOUR_MS} hours and more: {reason}"
+    raised = Break(
+        break_id=break_id(BreakKind.PARKED_TOO_LONG, record.ref),
+        kind=BreakKind.PARKED_TOO_LONG,
+        owner=owner_of(until),
+        key=subject,
+        about=record.ref,
+        since_at_ms=record.at_ms,
+        at_ms=record.at_ms + limit_ms,
+        cause=record.ref,
+        rule=PARKED,
+        reason=told,
+    )
+    return Output(BREAKS, subject, raised, PARKED, told)
+
+
+def owner_of(until: Collection[str]) -> Owner:
+    """The department that owes one of these topics' records: operations when none can end the wait (a schema is not
+    known), underwriting for a policy, and the adjuster, whose claim it is, where several departments may."""
+    if set(until) == set(FOR_POLICY):
+        return Owner.UNDERWRITING
+    owners = {TOPICS[topic].owner for topic in until}
+    if not owners:
+        return Owner.OPERATIONS
+    return owners.pop() if len(owners) == 1 else Owner.ADJUSTER
