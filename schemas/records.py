@@ -381,13 +381,21 @@ class HospitalBill(Record, frozen=True, kw_only=True):
 
 
 class DecisionAction(StrEnum):
-    """What a person decides: on a settlement version, on a complaint, or that a claim is taken up again."""
+    """What a person decides: on a settlement version, on a complaint, that a claim is taken up again, that legal or SIU
+    looks at it, or that finance is asked not to pay what it was told to."""
 
     APPROVE = "approve"
     REJECT = "reject"
     REOPEN = "reopen"
     ANSWER_COMPLAINT = "answer-complaint"
     EXTEND_COMPLAINT = "extend-complaint"
+    REFER_LEGAL = "refer-legal"
+    REFER_SIU = "refer-siu"
+    CANCEL_PAYMENT = "cancel-payment"
+
+
+OF_A_SETTLEMENT = (DecisionAction.APPROVE, DecisionAction.REJECT, DecisionAction.REFER_LEGAL)
+"""What is decided on one settlement version."""
 
 
 class Role(StrEnum):
@@ -399,7 +407,8 @@ class Role(StrEnum):
 
 
 class AdjusterDecision(Record, frozen=True, kw_only=True):
-    """A person's decision on one settlement version, on the complaint `contact_id`, or on the claim as a whole."""
+    """A person's decision on one settlement version, on the complaint `contact_id`, on the payment `instruction_id`, or
+    on the claim as a whole."""
 
     claim: Identifier
     settlement_version: Annotated[int, Meta(ge=1)] | None = None
@@ -409,12 +418,15 @@ class AdjusterDecision(Record, frozen=True, kw_only=True):
     reason: Text
     decided_at_ms: TimeMs
     contact_id: Identifier | None = None
+    instruction_id: Identifier | None = None
 
     def __post_init__(self) -> None:
-        if self.action in (DecisionAction.APPROVE, DecisionAction.REJECT) and self.settlement_version is None:
+        if self.action in OF_A_SETTLEMENT and self.settlement_version is None:
             raise ValueError("settlement_version is missing: say which one was decided on")
         if self.action in (DecisionAction.ANSWER_COMPLAINT, DecisionAction.EXTEND_COMPLAINT) and not self.contact_id:
             raise ValueError("contact_id is missing: say which complaint it is about")
+        if self.action is DecisionAction.CANCEL_PAYMENT and not self.instruction_id:
+            raise ValueError("instruction_id is missing: say which payment it is about")
 
 
 class AmountQuery(Record, frozen=True, kw_only=True):
@@ -469,6 +481,7 @@ class PaymentStatusCode(StrEnum):
     ACSC = "ACSC"
     ACCC = "ACCC"
     RJCT = "RJCT"
+    CANC = "CANC"
 
 
 class PaymentStatus(Record, frozen=True, kw_only=True):
@@ -958,6 +971,20 @@ class Break(Record, frozen=True, kw_only=True):
     expected_minor: AmountMinor | None = None
     found_minor: AmountMinor | None = None
     currency: Currency | None = None
+    at_ms: TimeMs
+    cause: Text
+    rule: Identifier
+    reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class CancellationRequest(Record, frozen=True, kw_only=True):
+    """Finance is asked, once, not to pay an instruction that is not final; it stands until finance says CANC."""
+
+    claim: Identifier
+    instruction_id: Identifier
+    settlement_version: Annotated[int, Meta(ge=1)]
+    amount_minor: Annotated[int, Meta(gt=0, le=10**15)]
+    currency: Currency
     at_ms: TimeMs
     cause: Text
     rule: Identifier

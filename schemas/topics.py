@@ -16,6 +16,7 @@ from schemas.records import (
     AmountAnswer,
     AmountQuery,
     Break,
+    CancellationRequest,
     ClaimStatus,
     ClauseAnswer,
     ClauseQuery,
@@ -202,6 +203,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("legal.outcome.v1", _IN, LegalOutcome),
         _topic("hub.same-paper.v1", _INTERNAL, SamePaper),
         _topic(BREAKS, _OUT, Break, Key.NONE),
+        _topic("finance.cancellation-request.v1", _OUT, CancellationRequest, retention_days=None),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

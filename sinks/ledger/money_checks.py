@@ -14,7 +14,7 @@ from sinks.ledger.tables import claims, outbox, payments
 from sinks.ledger.written import read_written
 
 INSTRUCTIONS: Final = "finance.payment-instruction.v1"
-DEAD: Final = ("rejected", "returned")
+DEAD: Final = ("rejected", "returned", "cancelled")
 PAYMENT_STATES: Final = frozenset(("instructed", "accepted", "unknown", "settled", *DEAD))
 
 _headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
@@ -54,7 +54,7 @@ _claim_money = msgspec.json.Decoder(_ClaimMoney).decode
 
 
 def one_effective_payment(connection: Connection) -> Iterator[str]:
-    """A settlement version has at most one payment that is neither rejected nor returned."""
+    """A settlement version has at most one payment that is neither rejected, returned nor cancelled."""
     p = payments.c
     query = (
         select(p.claim, p.settlement_version, func.count())
@@ -92,7 +92,7 @@ def instructed_once(connection: Connection) -> Iterator[str]:
 def sums_agree(connection: Connection) -> Iterator[str]:
     """Σ approved in the claims = Σ instructed in the outbox = Σ settled + Σ pending in the payments, per currency.
 
-    Rejected and returned attempts are dead money and count nowhere.
+    Rejected, returned and cancelled attempts are dead money and count nowhere.
     """
     p = payments.c
     dead = set(connection.execute(select(p.id).where(p.state.in_(DEAD))).scalars())

@@ -22,7 +22,7 @@ def agree(claim: Claim, contact: Contact, cause: Cause) -> Decision:
     Raises Park for a settlement that is not there yet, Dead `old-version` for one that is no longer, `too-late` when
     the claim ended without being paid.
     """
-    settlement = _settlement(claim, contact)
+    settlement = current(claim, contact.settlement_version or 0, f"the {contact.kind}")
     if claim.outcome not in (None, Outcome.APPROVED):
         raise Dead("too-late", f"kind: the claim has ended ({claim.outcome}), so there is nothing to agree to")
     version = settlement.version
@@ -54,27 +54,32 @@ def dispute(claim: Claim, contact: Contact, cause: Cause) -> Decision:
 
     Raises Park and Dead as `agree` does, but a rejection may be disputed too.
     """
-    settlement = _settlement(claim, contact)
+    settlement = current(claim, contact.settlement_version or 0, f"the {contact.kind}")
     if claim.outcome is Outcome.WITHDRAWN:
         raise Dead("too-late", "kind: the claim was withdrawn, so there is nothing to dispute")
     version = settlement.version
     reason = f"contact {contact.contact_id}: the claimant disputes settlement {version}"
     if claim.disputed == version:
         return Decision(claim, DISPUTED, f"{reason}, as before", noted=True)
+    return to_legal(claim, version, cause, DISPUTED, reason)
+
+
+def to_legal(claim: Claim, version: int, cause: Cause, rule: str, reason: str) -> Decision:
+    """Legal is asked about this settlement version, and what is agreed of it is open again."""
     claim = replace(claim, disputed=version, agreed=0)
     if claim.outcome is None:
-        return advance(claim, cause, DISPUTED, reason)
+        return advance(claim, cause, rule, reason)
     task = Task(kind=TaskKind.LEGAL, addressee="legal", opened=cause.ref, about=f"settlement {version}")
     claim = claim.without(TaskKind.AGREEMENT)
-    return Decision(replace(claim, open_tasks=(*claim.open_tasks, task)), DISPUTED, reason)
+    return Decision(replace(claim, open_tasks=(*claim.open_tasks, task)), rule, reason)
 
 
-def _settlement(claim: Claim, contact: Contact) -> SettlementVersion:
-    """The settlement the contact is about, if it is the current one."""
-    registered(claim, f"the {contact.kind}")
-    settlement, version = claim.settlement, contact.settlement_version or 0
+def current(claim: Claim, version: int, what: str) -> SettlementVersion:
+    """The settlement of this version, if it is the current one; `what` names the record that is about it."""
+    registered(claim, what)
+    settlement = claim.settlement
     if settlement is not None and version < settlement.version:
         raise Dead("old-version", f"settlement_version: {version} was replaced by {settlement.version}")
     if settlement is None or version > settlement.version:
-        raise Park(f"the {contact.kind} waits for settlement {version}", until=(*BEFORE_APPROVAL, WAKE, DECISION))
+        raise Park(f"{what} waits for settlement {version}", until=(*BEFORE_APPROVAL, WAKE, DECISION))
     return settlement

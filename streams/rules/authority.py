@@ -10,7 +10,7 @@ from streams.outcomes import Dead, Park
 from streams.rules import direct, notices, payments
 from streams.rules.admission import BEFORE_APPROVAL, DECISION, registered, undecided
 from streams.rules.claim import Approval, Claim, Notice, Outcome, SettlementVersion, Task, TaskKind
-from streams.rules.decision import Cause, Decision, Lookups, Output
+from streams.rules.decision import Cause, Decision, Output
 from streams.rules.lines import terms_of
 from streams.rules.product import AuthorityLimits
 
@@ -97,15 +97,16 @@ def ask_again(claim: Claim, payee: str, cause: Cause, rule: str, reason: str, to
     return Decision(replace(claim, open_tasks=(*claim.open_tasks, task)), rule, reason, told)
 
 
-def on_decision(claim: Claim, decision: AdjusterDecision, cause: Cause, seen: Lookups) -> Decision:
+def decide(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Decision:
     """Take one person's decision on the current settlement version; the last approval needed pays, one rejection ends.
 
     Raises Park for a version that is not there yet, Dead `old-version` for one that is no longer, Dead `no-authority`
     for a role the amount does not need, a role already filled, or a person who holds another role on it, and
     `cooling-off` for an approval too soon after the payee account changed.
     """
-    # An approved amount that could not be paid is approved anew when its account changes.
-    again = claim.outcome is Outcome.APPROVED and claim.payee_change is not None
+    # An approved amount that was not paid is approved anew when its account changes, or its payment was cancelled.
+    waits = any(task.kind is TaskKind.APPROVAL for task in claim.open_tasks)
+    again = claim.outcome is Outcome.APPROVED and waits
     notice, _ = (registered if again else undecided)(claim, "the decision")
     settlement = _settlement(claim, decision)
     limits = terms_of(notice).authority
@@ -116,7 +117,7 @@ def on_decision(claim: Claim, decision: AdjusterDecision, cause: Cause, seen: Lo
         when = f"{change.contact} changed the payee account: nobody approves it before its cooling-off has ended"
         raise Dead("cooling-off", f"decided_at_ms: {when}. Decide again then")
     which = f"settlement {settlement.version} of {format_minor(settlement.payable_minor, settlement.currency)}"
-    if decision.action is DecisionAction.REJECT and again:
+    if decision.action is DecisionAction.REJECT and again and change is not None:
         reason = f"the {decision.role} rejected {which}, and with it the changed account"
         claim = replace(claim.without(TaskKind.APPROVAL), payee_change=None)
         return Decision(claim, "authority.rejected-account", reason)

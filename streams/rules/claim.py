@@ -212,7 +212,7 @@ class Approval(_Part, frozen=True, kw_only=True):
 
 class PaymentState(StrEnum):
     """Where a payment stands (design: payments and reconciliation). Nobody knows yet whether an unknown one was paid;
-    settled ends an attempt well, rejected and returned end it without the money being with the payee."""
+    settled ends an attempt well, rejected, returned and cancelled end it without the money being with the payee."""
 
     INSTRUCTED = "instructed"
     ACCEPTED = "accepted"
@@ -220,9 +220,10 @@ class PaymentState(StrEnum):
     SETTLED = "settled"
     REJECTED = "rejected"
     RETURNED = "returned"
+    CANCELLED = "cancelled"
 
 
-DEAD: Final = frozenset({PaymentState.REJECTED, PaymentState.RETURNED})
+DEAD: Final = frozenset({PaymentState.REJECTED, PaymentState.RETURNED, PaymentState.CANCELLED})
 """The states of attempts whose money did not stay with the payee."""
 
 ON_ITS_WAY: Final = frozenset({PaymentState.INSTRUCTED, PaymentState.ACCEPTED, PaymentState.UNKNOWN})
@@ -230,7 +231,8 @@ ON_ITS_WAY: Final = frozenset({PaymentState.INSTRUCTED, PaymentState.ACCEPTED, P
 
 
 class Payment(_Part, frozen=True, kw_only=True):
-    """One attempt to pay one settlement version; `proposed_by` and `approved_by` are never the same."""
+    """One attempt to pay one settlement version; `proposed_by` and `approved_by` are never the same. `stop_asked` says
+    that finance was asked not to pay it."""
 
     id: str
     claim: str
@@ -242,6 +244,7 @@ class Payment(_Part, frozen=True, kw_only=True):
     proposed_by: str
     approved_by: str
     cause: str
+    stop_asked: bool = False
 
 
 class ClockKind(StrEnum):

@@ -1,19 +1,25 @@
-"""What a person decides, by what it is about: a settlement, a complaint, or the claim as a whole."""
+"""What a person decides, by what it is about: a settlement, a complaint, a payment, or the claim as a whole."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from schemas.records import AdjusterDecision, DecisionAction
-from streams.rules import authority, complaints, withdrawal
+from streams.rules import authority, cancellations, complaints, legal, siu, withdrawal
 from streams.rules.claim import Claim
 from streams.rules.decision import Cause, Decision, Lookups
+
+RULES: Final[Mapping[DecisionAction, Callable[[Claim, AdjusterDecision, Cause], Decision]]] = {
+    DecisionAction.APPROVE: authority.decide,
+    DecisionAction.REJECT: authority.decide,
+    DecisionAction.REOPEN: withdrawal.reopen,
+    DecisionAction.ANSWER_COMPLAINT: complaints.answer,
+    DecisionAction.EXTEND_COMPLAINT: complaints.extend,
+    DecisionAction.REFER_LEGAL: legal.refer_by_hand,
+    DecisionAction.REFER_SIU: siu.refer_by_hand,
+    DecisionAction.CANCEL_PAYMENT: cancellations.cancel,
+}
 
 
 def on_decision(claim: Claim, decision: AdjusterDecision, cause: Cause, seen: Lookups) -> Decision:
     """Take a person's decision. Raises Park and Dead as the rule of its action does."""
-    match decision.action:
-        case DecisionAction.APPROVE | DecisionAction.REJECT:
-            return authority.on_decision(claim, decision, cause, seen)
-        case DecisionAction.REOPEN:
-            return withdrawal.reopen(claim, decision, cause)
-        case DecisionAction.ANSWER_COMPLAINT:
-            return complaints.answer(claim, decision, cause)
-        case DecisionAction.EXTEND_COMPLAINT:
-            return complaints.extend(claim, decision, cause)
+    return RULES[decision.action](claim, decision, cause)

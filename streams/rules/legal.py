@@ -7,9 +7,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from schemas.money import format_minor
-from schemas.records import LegalOutcome, LegalReferral, LegalResult
+from schemas.records import AdjusterDecision, LegalOutcome, LegalReferral, LegalResult
 from streams.outcomes import Dead
-from streams.rules.agreement import pay_agreed
+from streams.rules.admission import DECISION
+from streams.rules.agreement import current, pay_agreed, to_legal
 from streams.rules.claim import Claim, Dispute, Notice, Outcome, TaskKind
 from streams.rules.deadlines import day_of, moment
 from streams.rules.decision import Cause, Decision, Lookups, Output
@@ -33,7 +34,8 @@ def refer(claim: Claim, notice: Notice, cause: Cause) -> tuple[Claim, tuple[Outp
     dispute = Dispute(number=1 if claim.dispute is None else claim.dispute.number + 1)
     amount_minor = max(sum(settlement.covers.values()), 0)
     amount = format_minor(amount_minor, settlement.currency)
-    reason = f"the claimant disputes settlement {settlement.version} of {amount}"
+    who = "a person asks about" if cause.topic == DECISION else "the claimant disputes"
+    reason = f"{who} settlement {settlement.version} of {amount}"
     if claim.outcome is Outcome.REJECTED:
         reason += ", which was rejected"
     referral = LegalReferral(
@@ -49,6 +51,20 @@ def refer(claim: Claim, notice: Notice, cause: Cause) -> tuple[Claim, tuple[Outp
         reason=reason,
     )
     return replace(claim, dispute=dispute), (Output(REFERRAL, claim.number, referral, REFERRED, reason),)
+
+
+def refer_by_hand(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Decision:
+    """Ask legal because a person says so; nothing is approved or paid meanwhile, as in a dispute.
+
+    Raises Park and Dead as a dispute does, and Dead `legal-asked` while legal is asked about the claim.
+    """
+    settlement = current(claim, decision.settlement_version or 0, "the referral to legal")
+    if claim.disputed:
+        raise Dead("legal-asked", f"action: legal is asked about settlement {claim.disputed} already")
+    if claim.outcome is Outcome.WITHDRAWN:
+        raise Dead("too-late", "action: the claim was withdrawn, so there is nothing for legal to look at")
+    reason = f"the {decision.role} refers settlement {settlement.version} to legal"
+    return to_legal(claim, settlement.version, cause, REFERRED, reason)
 
 
 def limited_at_ms(notice: Notice) -> int:

@@ -1,44 +1,23 @@
-"""One instruction per approved settlement version, and what finance says became of it."""
+"""One instruction per approved settlement version, and how its payment moves from state to state."""
 
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
 from msgspec.structs import replace
 
 from schemas.money import format_minor
-from schemas.records import BankAccount, NoticeKind, PaymentInstruction, PaymentStatus, PaymentStatusCode
+from schemas.records import BankAccount, NoticeKind, PaymentInstruction
 from streams.outcomes import Dead, Park
 from streams.rules import direct, notices
-from streams.rules.admission import BEFORE_APPROVAL, CONTACT, DECISION, WAKE, registered
+from streams.rules.admission import BEFORE_APPROVAL, CONTACT, DECISION, WAKE
 from streams.rules.claim import DEAD, Claim, Notice, Outcome, Payment, PaymentState, SettlementVersion, TaskKind
-from streams.rules.decision import Cause, Decision, Lookups, Output
+from streams.rules.decision import Cause, Decision, Output
 from streams.rules.lines import LINES
 
-STATE_OF: Final[Mapping[PaymentStatusCode, PaymentState]] = {
-    PaymentStatusCode.RCVD: PaymentState.ACCEPTED,
-    PaymentStatusCode.ACTC: PaymentState.ACCEPTED,
-    PaymentStatusCode.ACCP: PaymentState.ACCEPTED,
-    PaymentStatusCode.PDNG: PaymentState.ACCEPTED,
-    PaymentStatusCode.ACSP: PaymentState.ACCEPTED,
-    PaymentStatusCode.ACSC: PaymentState.SETTLED,
-    PaymentStatusCode.ACCC: PaymentState.SETTLED,
-    PaymentStatusCode.RJCT: PaymentState.REJECTED,
-}
 WRONG_ACCOUNT: Final = "AC"
 """How the ISO 20022 reason codes begin that say something is wrong with the account."""
 
-RANK: Final[Mapping[PaymentState, int]] = {
-    PaymentState.INSTRUCTED: 0,
-    PaymentState.ACCEPTED: 1,
-    PaymentState.UNKNOWN: 2,
-    PaymentState.SETTLED: 3,
-    PaymentState.REJECTED: 3,
-    PaymentState.RETURNED: 4,
-}
 _BEFORE_INSTRUCTION: Final = frozenset({TaskKind.APPROVAL, TaskKind.AGREEMENT})
-MAYBE_PAID: Final = frozenset({"AM05", "DUPL", "DU01", "DU02", "DU03", "DU04", "DU05"})
-"""ISO 20022 reasons for which a rejection means that an earlier send has probably landed: asked about, never resent."""
 
 
 def payee_digest(payee: BankAccount) -> str:
@@ -104,32 +83,6 @@ def unpaid(claim: Claim) -> bool:
         return False
     alive = [it.settlement_version for it in claim.payments if it.state not in DEAD]
     return settlement.version not in alive
-
-
-def on_payment_status(claim: Claim, status: PaymentStatus, cause: Cause, seen: Lookups) -> Decision:
-    """Move a payment forward by what finance says; statuses may come in any order and a late one changes nothing.
-
-    Raises Park before the claim has an instruction, Dead for an instruction it never gave, for another amount or
-    currency, and for a status that contradicts a final one.
-    """
-    notice, _ = registered(claim, "the payment status")
-    payment = instructed(claim, status.instruction_id, "the payment status")
-    if (status.amount_minor, status.currency) != (payment.amount_minor, payment.currency):
-        raise Dead(
-            "amount-mismatch",
-            f"amount_minor, currency: finance says {format_minor(status.amount_minor, status.currency)}, "
-            f"instruction {payment.id} was {format_minor(payment.amount_minor, payment.currency)}",
-        )
-    state, code = STATE_OF[status.status], status.status + (f" {status.reason_code}" if status.reason_code else "")
-    if state is PaymentState.REJECTED and status.reason_code in MAYBE_PAID:
-        state = PaymentState.UNKNOWN
-    if state is not payment.state and RANK[payment.state] == RANK[state] == RANK[PaymentState.SETTLED]:
-        raise Dead("status-conflict", f"status: {code} after instruction {payment.id} was already {payment.state}")
-    if RANK[state] <= RANK[payment.state]:
-        return Decision(claim, "payments.late-status", f"{code} changes nothing: {payment.id} is {payment.state}")
-    amount = format_minor(payment.amount_minor, payment.currency)
-    reason = f"finance says {code}: instruction {payment.id} of {amount} is {state}"
-    return move(claim, notice, payment, state, cause, f"payments.{state}", reason, status.reason_code)
 
 
 def move(

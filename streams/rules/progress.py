@@ -67,6 +67,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     looked = (
         claim.round > 1
         or claim.dispute is not None
+        or claim.referral is not None
         or any(found.kind is not FindingKind.DISABILITY for found in claim.findings)
     )
     if not looked and authority.may_be_automatic(amount, score, terms.authority):

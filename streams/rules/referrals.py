@@ -30,8 +30,13 @@ def refer(claim: Claim, found: tuple[risk.Signal, ...], terms: Terms, cause: Cau
         return claim, ()
     if before is not None and (score <= before.score or before.result is SiuResult.CONFIRMED):
         return claim, ()
+    return send(claim, found, risk.in_words(found), cause)
+
+
+def send(claim: Claim, found: tuple[risk.Signal, ...], reason: str, cause: Cause) -> tuple[Claim, tuple[Output, ...]]:
+    """The claim with its next referral, on these signals, and that to send."""
+    score, before = risk.score(found), claim.referral
     referral = Referral(number=1 if before is None else before.number + 1, score=score)
-    reason = risk.in_words(found)
     record = SiuReferral(
         claim=claim.number,
         referral_id=referral_id(claim.number, referral.number),
@@ -57,8 +62,11 @@ def refer_decided(claim: Claim, terms: Terms, cause: Cause) -> tuple[Claim, tupl
         return claim, ()
     found = risk.signals(claim, claim.notice, claim.policy, terms)
     claim, referred = refer(claim, found, terms, cause)
-    if referred:
-        others = [task for task in claim.open_tasks if task.kind is not TaskKind.SIU]
-        opened = [Task(kind=it.kind, addressee=it.addressee, opened=cause.ref, about=it.about) for it in awaited(claim)]
-        claim = replace(claim, open_tasks=(*others, *opened))
-    return claim, referred
+    return (with_task(claim, cause) if referred else claim), referred
+
+
+def with_task(claim: Claim, cause: Cause) -> Claim:
+    """A claim that is decided already, with what SIU has to answer as its task."""
+    others = [task for task in claim.open_tasks if task.kind is not TaskKind.SIU]
+    opened = [Task(kind=it.kind, addressee=it.addressee, opened=cause.ref, about=it.about) for it in awaited(claim)]
+    return replace(claim, open_tasks=(*others, *opened))

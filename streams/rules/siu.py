@@ -1,16 +1,42 @@
-"""What SIU says to a referral: a cleared claim goes on, a confirmed fraud ends it."""
+"""A person asks SIU, and what SIU says to a referral: a cleared claim goes on, a confirmed fraud ends it."""
+
+from typing import Final
 
 from msgspec.structs import replace
 
 from schemas.money import format_minor
-from schemas.records import NoticeKind, SiuOutcome, SiuResult
+from schemas.records import AdjusterDecision, NoticeKind, SiuOutcome, SiuResult
 from streams.outcomes import Dead
-from streams.rules import notices
+from streams.rules import cancellations, notices, referrals, risk
 from streams.rules.admission import registered
-from streams.rules.claim import DEAD, Claim, Outcome, Referral, TaskKind
+from streams.rules.claim import DEAD, ON_ITS_WAY, Claim, Outcome, Referral, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups
+from streams.rules.lines import terms_of
 from streams.rules.progress import advance
 from streams.rules.referrals import referral_id
+
+BY_HAND: Final = "by-hand"
+
+
+def refer_by_hand(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Decision:
+    """Ask SIU because a person says so, whatever the score: their reason is part of the evidence.
+
+    Raises Park until the claim is registered, Dead `siu-asked` while SIU is asked, `too-late` when it has confirmed the
+    fraud or the claim ended without being paid.
+    """
+    notice, policy = registered(claim, "the referral to SIU")
+    before = claim.referral
+    if before is not None and before.result is None:
+        raise Dead("siu-asked", f"action: SIU is asked about the claim already, by referral {before.number}")
+    if claim.outcome not in (None, Outcome.APPROVED):
+        raise Dead("too-late", f"action: the claim has ended ({claim.outcome}), so there is nothing for SIU to hold")
+    found = risk.signals(claim, notice, policy, terms_of(notice))
+    reason = f"the {decision.role} refers the claim to SIU; {risk.in_words(found)}"
+    evidence = (*found, risk.Signal(BY_HAND, 0, decision.reason))
+    claim, referred = referrals.send(claim, evidence, reason, cause)
+    if claim.outcome is None:
+        return advance(claim, cause, referrals.RULE, reason, referred)
+    return Decision(referrals.with_task(claim, cause), referrals.RULE, reason, referred)
 
 
 def on_outcome(claim: Claim, outcome: SiuOutcome, cause: Cause, seen: Lookups) -> Decision:
@@ -47,9 +73,12 @@ def _reject(claim: Claim, referral: Referral, outcome: SiuOutcome, cause: Cause,
     if paid:
         amount = format_minor(sum(payment.amount_minor for payment in paid), paid[0].currency)
         reason = f"{reason}; {amount} paid or instructed is to be recovered"
+    moving = [payment for payment in paid if payment.state in ON_ITS_WAY]
+    stop = f"SIU confirmed referral {referral.number}, so nothing is to be paid any more"
+    claim, asked = cancellations.ask(claim, moving, cause, stop)
     if claim.outcome in (Outcome.REJECTED, Outcome.WITHDRAWN):
-        return Decision(claim, "siu.confirmed", reason)
+        return Decision(claim, "siu.confirmed", reason, asked)
     claim = claim.decided(Outcome.REJECTED)
     text = f"Claim {claim.number}: rejected (拒赔). Reason: {outcome.reason}"
     claim, told = notices.tell(claim, NoticeKind.REJECTION, f"siu-{referral.number}", text, cause, reason)
-    return Decision(claim, "siu.confirmed", reason, told)
+    return Decision(claim, "siu.confirmed", reason, (*asked, *told))

@@ -13,7 +13,7 @@ def on_statement_line(claim: Claim, line: StatementLine, cause: Cause, seen: Loo
     """Take a booked line: only it is money (design: payments and reconciliation).
 
     Raises Park before the claim has an instruction; Dead for an instruction it never gave, for another amount or
-    currency, for a payment that was rejected, and for a return of what was rejected.
+    currency, for a payment or a return of what was rejected or cancelled.
     """
     notice, _ = registered(claim, "the statement line")
     payment = instructed(claim, line.instruction_id, "the statement line")
@@ -24,8 +24,9 @@ def on_statement_line(claim: Claim, line: StatementLine, cause: Cause, seen: Loo
             f"amount_minor, currency: the bank booked {amount}, "
             f"instruction {payment.id} was {format_minor(payment.amount_minor, payment.currency)}",
         )
-    if payment.state is PaymentState.REJECTED:
-        raise Dead("status-conflict", f"kind: {line.kind} {line.line_id} after instruction {payment.id} was rejected")
+    if payment.state in (PaymentState.REJECTED, PaymentState.CANCELLED):
+        told = f"{line.kind} {line.line_id} after instruction {payment.id} was {payment.state}"
+        raise Dead("status-conflict", f"kind: {told}")
     booked = f"the bank booked {line.line_id}: {line.kind} of {amount} for instruction {payment.id}"
     if line.kind is StatementLineKind.RETURN:
         if payment.state in DEAD:

@@ -6,7 +6,8 @@ import pytest
 
 from schemas.records import NoticeKind, PaymentStatusCode
 from streams.rules.claim import PaymentState, Stage
-from streams.rules.payments import STATE_OF, instruction_id, payee_digest
+from streams.rules.payment_status import STATE_OF
+from streams.rules.payments import instruction_id, payee_digest
 from tests.claims import CLAIM, OTHER_PAYEE, PAYEE, decision, estimate, invoice, notice, payment_status, policy
 from tests.unit.rules.hub import Hub
 

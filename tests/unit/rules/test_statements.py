@@ -6,7 +6,7 @@ import pytest
 
 from schemas.records import NoticeKind, PaymentStatusCode, StatementLine, StatementLineKind
 from streams.rules.claim import PaymentState, Stage
-from streams.rules.payments import MAYBE_PAID
+from streams.rules.payment_status import MAYBE_PAID
 from tests.claims import CLAIM, DAY_MS, LOSS_MS, estimate, invoice, notice, payment_status, policy
 from tests.unit.rules.hub import Hub
 
