@@ -75,9 +75,10 @@ class FilledLedger:
 
     def pass_time(self, until_ms: int) -> None:
         """Send ticks and take them in until nothing more is due by then."""
-        while ticks := self.tick(until_ms):
-            for row in ticks:
-                self.take_bytes(row.topic, row.key, row.value, headers_of(row))
+        while sent := self.tick(until_ms):
+            for row in sent:
+                if TOPICS[row.topic].direction is Direction.INTERNAL:
+                    self.take_bytes(row.topic, row.key, row.value, headers_of(row))
 
     def tell_all(self) -> "FilledLedger":
         """A fast-track claim up to its instruction whose notice came before the policy, then claim 2's only record,
