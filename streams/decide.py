@@ -22,7 +22,8 @@ from streams.rules.follow_ups import follow
 from streams.rules.policy_file import PolicyFile
 from streams.rules.stage import stage_of
 from streams.rules.sync import STATUS, snapshot
-from streams.rules.traces import Shared, Trace, newest
+from streams.rules.traces import Shared, Trace, kind_of
+from streams.rules.traces import others as others_of
 
 Place = tuple[str, int, int, int]
 Encode = Callable[[str, Record], bytes]
@@ -82,7 +83,7 @@ class Lookup(msgspec.Struct, frozen=True):
         self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...]
     ) -> tuple[CapturedLookups, str | None]:
         """See Answers."""
-        others = newest([it for trace in traces for it in self.traces.get(trace, ()) if it.claim != claim])
+        others = others_of(claim, traces, self.traces)
         if keys is None:
             return CapturedLookups({}, {}, others), _json({"others": others}).decode() if others else None
         number, plate = keys
@@ -96,7 +97,7 @@ class Lookup(msgspec.Struct, frozen=True):
     def remember(self, traces: Sequence[TraceRow]) -> None:
         """See Answers."""
         for row in traces:
-            self.traces.setdefault(row.digest, []).append(Shared(row.claim, row.at_ms))
+            self.traces.setdefault(row.digest, []).append(Shared(row.claim, row.at_ms, kind_of(row.digest)))
 
 
 def _captured(versions: tuple[Policy, ...], others: tuple[Shared, ...]) -> str:
@@ -275,7 +276,9 @@ class Decider:
         self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, inputs)
         stage = self._keep(claim, parsed.cause)
         if traces and not decision.refused:
-            left = [TraceRow(trace, number, self._state.lane, parsed.cause.at_ms) for trace in traces]
+            # Always of the same time, so that a claim is there once, whatever it says again.
+            at_ms = parsed.cause.at_ms if claim.notice is None else claim.notice.notified_at_ms
+            left = [TraceRow(trace, at_ms, number, self._state.lane) for trace in traces]
             self._lookup.remember(left)
             self.effects.traces += left
         for payment in decision.payments:

@@ -105,7 +105,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "siu.outcome.v1": Flow(SiuOutcome, siu.on_outcome),
     "hub.same-paper.v1": Flow(SamePaper, same_paper.on_same_paper),
     "operations.command.v1": Flow(Command, sync.on_command, passes=True),
-    "reporting.contact.v1": Flow(Contact, contact.on_contact, passes=True),
+    "reporting.contact.v1": Flow(Contact, contact.on_contact, traces=traces.of_contact, passes=True),
     "legal.outcome.v1": Flow(LegalOutcome, legal.on_outcome),
     "recovery.receipt.v1": Flow(RecoveryReceipt, recoveries.on_receipt),
     "reinsurance.reply.v1": Flow(ReinsuranceReply, reinsurance.on_reply),

@@ -111,12 +111,13 @@ class PolicyRow(NamedTuple):
 
 
 class TraceRow(NamedTuple):
-    """Something a claim left for other claims to find: 64 bits of its digest, signed. Key: digest, claim."""
+    """Something a claim left for other claims to find: 64 bits of its digest, signed, and when the claim was notified.
+    Key: digest, at_ms, claim."""
 
     digest: int
+    at_ms: int
     claim: str
     lane: int
-    at_ms: int
 
 
 class OutboxRow(NamedTuple):
@@ -283,8 +284,8 @@ class Ledger(Protocol):
         """States (JSON) by policy number of the policies with these numbers or, as newest version, these plates."""
 
     def load_traces(self, digests: Sequence[int], most: int) -> list[TraceRow]:
-        """All that was left with these digests; of each at most so many, those of the highest claim numbers (in bytes'
-        order)."""
+        """All that was left with these digests; of each at most so many, the newest (of one time those of the highest
+        claim numbers, in bytes' order)."""
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         """States (JSON) of a lane's claims whose tick is due by then, the longest due first."""

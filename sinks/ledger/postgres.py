@@ -88,8 +88,8 @@ _LOAD_POLICIES: Final = """
     SELECT number, convert_to(state::text, 'UTF8') FROM policies WHERE number = ANY (%s)
     UNION ALL SELECT number, convert_to(state::text, 'UTF8') FROM policies WHERE plate = ANY (%s)"""
 _LOAD_TRACES: Final = """
-    SELECT t.digest, t.claim, t.lane, t.at_ms FROM unnest(%s::bigint[]) AS x (digest) CROSS JOIN LATERAL (
-        SELECT * FROM traces WHERE traces.digest = x.digest ORDER BY claim DESC LIMIT %s) t"""
+    SELECT t.digest, t.at_ms, t.claim, t.lane FROM unnest(%s::bigint[]) AS x (digest) CROSS JOIN LATERAL (
+        SELECT * FROM traces WHERE traces.digest = x.digest ORDER BY at_ms DESC, claim DESC LIMIT %s) t"""
 _MARK: Final = """
     UPDATE relay r SET published = greatest(published, x.seq) FROM unnest(%s::int[], %s::bigint[]) AS x (lane, seq)
     WHERE r.lane = x.lane"""

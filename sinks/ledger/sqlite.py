@@ -87,7 +87,7 @@ _JOURNAL, _PARKED, _DEAD, _OUTBOX = (_insert(table) for table in (journal, parke
 # What was approved never changes: only the state moves.
 _PAYMENTS: Final = _upsert(payments, ("state", "cause", "at_ms"))
 _TRACES: Final = f"{_insert(traces)} ON CONFLICT DO NOTHING"
-_LOAD_TRACES: Final = f"{_select(traces)} WHERE digest = ? ORDER BY claim DESC LIMIT ?"
+_LOAD_TRACES: Final = f"{_select(traces)} WHERE digest = ? ORDER BY at_ms DESC, claim DESC LIMIT ?"
 
 
 class SqliteLedger:

@@ -145,14 +145,15 @@ policies: Final = Table(
     Index("policies_plate", "plate"),
 )
 
-# What a claim left for others to find: 64 bits of a digest, and when it first did.
+# What a claim left for others to find: 64 bits of a digest, and when the claim was notified. The newest of each stand
+# together.
 traces: Final = Table(
     "traces",
     metadata,
     Column("digest", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("claim", Word, primary_key=True),
     Column("lane", Integer, nullable=False),
-    Column("at_ms", BigInteger, nullable=False),
 )
 
 outbox: Final = Table(

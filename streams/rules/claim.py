@@ -59,7 +59,8 @@ class Task(_Part, frozen=True, kw_only=True):
 
 
 class Notice(_Part, frozen=True, kw_only=True):
-    """What the newest loss notice said, as far as decisions rest on it."""
+    """What the newest loss notice said, as far as decisions rest on it; `repeats` is what was found in other claims
+    too: see `repeats.Repeats`."""
 
     line: str
     policy_number: str | None = None
@@ -80,6 +81,7 @@ class Notice(_Part, frozen=True, kw_only=True):
     payee: BankAccount
     payee_changed: bool = False
     facts: dict[str, str] = {}
+    repeats: dict[str, tuple[int, str]] = {}
 
 
 class PolicyInForce(_Part, frozen=True, kw_only=True):

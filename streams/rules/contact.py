@@ -44,7 +44,7 @@ def on_contact(claim: Claim, contact: Contact, cause: Cause, seen: Lookups) -> D
         case ContactKind.BANK_DETAILS:
             if contact.payee is None:
                 raise ValueError(f"contact {contact.contact_id} has no account")
-            return payee.change(claim, notice, contact, contact.payee, cause)
+            return payee.change(claim, notice, contact, contact.payee, cause, seen)
 
 
 def _inquiry(claim: Claim, notice: Notice, contact: Contact, cause: Cause) -> Decision:

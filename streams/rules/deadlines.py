@@ -1,5 +1,6 @@
 """When so many calendar days are over: the law's clocks count days of one place, and end with one."""
 
+from calendar import monthrange
 from collections.abc import Iterable
 from datetime import date, datetime
 from functools import lru_cache
@@ -41,6 +42,15 @@ def moment(
 def day_of(at_ms: int, calendar: Calendar) -> int:
     """The day a moment lies in, as `date.toordinal` counts."""
     return _day_of(at_ms // _QUARTER_OF_AN_HOUR_MS, calendar.time_zone)
+
+
+def months_before(at_ms: int, months: int, calendar: Calendar) -> int:
+    """When the same day of the month so many months earlier began, in milliseconds since 1970; the last day of a month
+    that has no such day."""
+    day = date.fromordinal(day_of(at_ms, calendar))
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    earlier = date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+    return _midnight_after(earlier.toordinal() - 1, calendar.time_zone)
 
 
 @lru_cache(4096)

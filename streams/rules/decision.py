@@ -8,7 +8,7 @@ from msgspec import Struct
 from schemas.records import Policy, Record
 from streams.rules.claim import Claim, Payment
 from streams.rules.policy_file import PolicyFile
-from streams.rules.traces import Shared
+from streams.rules.traces import Shared, TraceKind
 
 
 class Cause(Struct, frozen=True, gc=False):
@@ -68,7 +68,11 @@ class Lookups(Protocol):
 
     @property
     def others(self) -> tuple[Shared, ...]:
-        """The other claims that left a trace which the record at hand leaves too."""
+        """The other claims that left a paper or picture which the record at hand leaves too."""
+
+    @property
+    def repeats(self) -> tuple[Shared, ...]:
+        """The other claims with a phone, account, vehicle or person that the record at hand has too."""
 
 
 class CapturedLookups:
@@ -78,9 +82,9 @@ class CapturedLookups:
         self,
         by_number: Mapping[str, tuple[Policy, ...]],
         by_plate: Mapping[str, tuple[Policy, ...]],
-        others: tuple[Shared, ...] = (),
+        shared: tuple[Shared, ...] = (),
     ) -> None:
-        self.others = others
+        self._shared = shared
         self._by_number = by_number
         self._by_plate = by_plate
 
@@ -88,3 +92,11 @@ class CapturedLookups:
         if number is not None:
             return self._by_number.get(number, ())
         return self._by_plate.get(plate, ())
+
+    @property
+    def others(self) -> tuple[Shared, ...]:
+        return tuple([it for it in self._shared if it.kind is TraceKind.PAPER])
+
+    @property
+    def repeats(self) -> tuple[Shared, ...]:
+        return tuple([it for it in self._shared if it.kind is not TraceKind.PAPER])

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from schemas.records import Document, LossNotice, NoticeKind, Policy, PolicyWanted, Wake, WakeKind
 from streams.outcomes import Dead
-from streams.rules import clause, facts, notices, same_paper
+from streams.rules import clause, facts, notices, repeats, same_paper
 from streams.rules.admission import check_policy_currency, noticed
 from streams.rules.claim import Claim, Notice, Outcome, PolicyInForce, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
@@ -44,7 +44,7 @@ def on_loss_notice(claim: Claim, record: LossNotice, cause: Cause, seen: Lookups
     if record.notified_at_ms < record.loss_at_ms:
         raise Dead("notice-before-loss", "notified_at_ms is before loss_at_ms")
     _check_line(record, claim.notice)
-    notice = _kept(record, claim.notice)
+    notice = _kept(record, claim.notice, _repeats(record, seen))
     found = _missing_facts(record) or policy_for(claim, notice, notice.policy_number, seen)
     if isinstance(found, PolicyInForce):
         check_policy_currency(notice.currency, found, "the notice")
@@ -210,7 +210,12 @@ def _other_insured(policy: Policy, notice: Notice) -> str | None:
     return facts.other_insured(LINES[notice.line].product, notice.facts, policy.facts)
 
 
-def _kept(record: LossNotice, before: Notice | None) -> Notice:
+def _repeats(record: LossNotice, seen: Lookups) -> dict[str, tuple[int, str]]:
+    product = LINES[record.line].product
+    return repeats.repeats(seen, product.terms_at(record.loss_at_ms).risk, record.notified_at_ms, product.calendar)
+
+
+def _kept(record: LossNotice, before: Notice | None, repeated: dict[str, tuple[int, str]]) -> Notice:
     """What decisions need of the notice, and whether the account differs from the one an earlier notice named."""
     return Notice(
         line=record.line,
@@ -232,4 +237,5 @@ def _kept(record: LossNotice, before: Notice | None) -> Notice:
         payee=record.payee,
         payee_changed=before is not None and (before.payee_changed or before.payee != record.payee),
         facts=record.facts,
+        repeats=repeated,
     )

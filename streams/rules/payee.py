@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from schemas.records import BankAccount, Contact, NoticeKind
 from streams.outcomes import Dead
-from streams.rules import authority, direct, notices
+from streams.rules import authority, direct, notices, repeats
 from streams.rules.claim import DEAD, Claim, Notice, Outcome, PayeeChange
 from streams.rules.deadlines import moment
-from streams.rules.decision import Cause, Decision
+from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.lines import LINES, terms_of
 from streams.rules.payments import payee_digest, unpaid
 from streams.rules.progress import advance
@@ -17,7 +17,7 @@ from streams.rules.progress import advance
 CHANGED: Final = "payee.changed"
 
 
-def change(claim: Claim, notice: Notice, contact: Contact, payee: BankAccount, cause: Cause) -> Decision:
+def change(claim: Claim, notice: Notice, contact: Contact, payee: BankAccount, cause: Cause, seen: Lookups) -> Decision:
     """Pay to another account from now on: a new settlement version, which needs a second person's approval too.
 
     What finance could not pay is then paid in a new attempt. Raises Dead `second-account` while people have not
@@ -46,7 +46,10 @@ def change(claim: Claim, notice: Notice, contact: Contact, payee: BankAccount, c
         before=payee_digest(notice.payee),
         until_ms=cause.at_ms if until_ms is None else until_ms,
     )
-    claim = replace(claim, notice=replace(notice, payee=payee, payee_changed=True), payee_change=changed)
+    known = {what: found for what, found in notice.repeats.items() if what != repeats.ACCOUNT}
+    known |= repeats.repeats(seen, terms_of(notice).risk, notice.notified_at_ms, calendar)
+    notice = replace(notice, payee=payee, payee_changed=True, repeats=known)
+    claim = replace(claim, notice=notice, payee_change=changed)
     if claim.outcome is Outcome.APPROVED:
         return authority.ask_again(claim, payee_digest(payee), cause, CHANGED, reason, told)
     if claim.policy is None:

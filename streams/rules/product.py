@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
-from msgspec import Struct, toml
+from msgspec import Meta, Struct, toml
 
 from schemas.records import BankAccount, BillKind, Fault, RecoveryKind
 from streams.rules.claim import ClockKind
 from streams.rules.deadlines import Calendar
+from streams.rules.traces import MOST
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -65,7 +66,9 @@ class AuthorityLimits(_Data, frozen=True, kw_only=True):
 
 
 class RiskWeights(_Data, frozen=True, kw_only=True):
-    """The weight of each risk signal, and `refer_from`, the score from which a claim is referred to SIU."""
+    """The weight of each risk signal, and `refer_from`, the score from which a claim is referred to SIU. The same
+    person, phone, account or vehicle is a signal in `repeated_claims` claims within `repeated_months`, the claim itself
+    among them."""
 
     loss_within_7_days: int
     loss_within_30_days: int
@@ -79,6 +82,9 @@ class RiskWeights(_Data, frozen=True, kw_only=True):
     re_inspected: int
     same_paper: int
     refer_from: int
+    repeated: int
+    repeated_claims: Annotated[int, Meta(ge=2, le=MOST + 1)]
+    repeated_months: Annotated[int, Meta(ge=1, le=120)]
 
 
 class SpotChecks(_Data, frozen=True, kw_only=True):

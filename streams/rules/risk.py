@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 from schemas.money import format_minor
 from schemas.records import FindingKind
+from streams.rules import repeats
 from streams.rules.claim import Claim, Notice, PolicyInForce, SettlementVersion
 from streams.rules.product import AuthorityLimits, RiskWeights, Terms
 
@@ -46,6 +47,9 @@ def signals(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms) -
         first, more = claim.same_papers[:2], len(claim.same_papers) - 2
         evidence = f"the same as {' and '.join(first)}" + (f" and {more} more" if more > 0 else "")
         found.append(Signal("same-paper", weights.same_paper, evidence))
+    if notice.repeats:
+        evidence = repeats.in_words(notice.repeats, weights.repeated_months)
+        found.append(Signal("repeated", weights.repeated, evidence))
     if claim.findings:
         found += _contradictions(claim, weights)
     return tuple(found)

@@ -1,58 +1,109 @@
-"""What records leave for other claims to find: digests of papers and contents, never the values themselves."""
+"""What records leave for other claims to find: digests of papers, phones, accounts, vehicles and persons, never the
+values themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
 from msgspec import Struct
 
-from schemas.records import Document, HospitalBill, Invoice, LossNotice
+from schemas.records import BankAccount, Contact, Document, HospitalBill, Invoice, LossNotice
 
 MOST: Final = 10
-"""As many of the claims that have left the same trace are looked at: those of the highest numbers."""
+"""Of the claims that have left the same kind of trace as many are looked at: the newest."""
 
 _UNIQUE_DOCUMENTS: Final = frozenset({"receipt", "invoice", "photo"})
 """Kinds of documents that belong to one claim; others, such as a driving licence, may rightly come with several."""
 
 Trace = int
-"""The first 64 bits of a SHA-256, signed: narrow, and among ten million hardly ever two alike by chance."""
+"""The first 60 bits of a SHA-256 and four of its kind, signed: narrow, and among ten million hardly ever two alike by
+chance."""
+
+
+class TraceKind(IntEnum):
+    """What a trace is of; it stands in the lowest four bits."""
+
+    PAPER = 0
+    PHONE = 1
+    ACCOUNT = 2
+    VEHICLE = 3
+    PERSON = 4
+
+
+_KIND_BITS: Final = 15
+_KINDS: Final = tuple(TraceKind)
+_INSURED: Final = "insured_person"
 
 
 class Shared(Struct, frozen=True, array_like=True, gc=False):
-    """Another claim that left the same trace, and when it first did."""
+    """Another claim that left the same trace, when it was notified, and what of."""
 
     claim: str
     at_ms: int
+    kind: TraceKind = TraceKind.PAPER
 
 
 def of_notice(notice: LossNotice) -> tuple[Trace, ...]:
-    """Its photos."""
-    return tuple([_content(photo) for photo in notice.photos])
+    """Its photos, and whom and what it is about: phone, account, vehicle, persons."""
+    left = [_digest(TraceKind.PAPER, f"content|{photo}") for photo in notice.photos]
+    left.append(_digest(TraceKind.PHONE, notice.reporter_phone))
+    left.append(_account(notice.payee))
+    if notice.plate is not None:
+        left.append(_digest(TraceKind.VEHICLE, notice.plate))
+    if notice.vin is not None:
+        left.append(_digest(TraceKind.VEHICLE, notice.vin))
+    if notice.driver_id is not None:
+        left.append(_digest(TraceKind.PERSON, notice.driver_id))
+    if _INSURED in notice.facts:
+        left.append(_digest(TraceKind.PERSON, notice.facts[_INSURED]))
+    return tuple(left)
 
 
 def of_document(document: Document) -> tuple[Trace, ...]:
     """Its content, when it belongs to one claim only."""
-    return (_content(document.sha256),) if document.kind in _UNIQUE_DOCUMENTS else ()
+    if document.kind not in _UNIQUE_DOCUMENTS:
+        return ()
+    return (_digest(TraceKind.PAPER, f"content|{document.sha256}"),)
 
 
 def of_paper(paper: Invoice | HospitalBill) -> tuple[Trace, ...]:
     """Which paper it is by what is printed on it, and its content."""
-    return _digest(f"paper|{paper.issuer}|{paper.code}|{paper.number}"), _content(paper.sha256)
+    printed = _digest(TraceKind.PAPER, f"paper|{paper.issuer}|{paper.code}|{paper.number}")
+    return printed, _digest(TraceKind.PAPER, f"content|{paper.sha256}")
 
 
-def newest(rows: Iterable[Shared]) -> tuple[Shared, ...]:
-    """Each claim once, the highest numbers first, at most so many."""
-    by_claim: dict[str, Shared] = {}
-    for row in rows:
-        by_claim.setdefault(row.claim, row)
-    return tuple([by_claim[claim] for claim in sorted(by_claim, reverse=True)[:MOST]])
+def kind_of(trace: Trace) -> TraceKind:
+    """What a trace is of."""
+    return _KINDS[trace & _KIND_BITS]
 
 
-def _content(content: str) -> Trace:
-    return _digest(f"content|{content}")
+def others(claim: str, traces: Iterable[Trace], left: Mapping[Trace, Sequence[Shared]]) -> tuple[Shared, ...]:
+    """The other claims that `left` one of these traces: of each kind the newest first, each once, at most so many."""
+    found = [it for trace in traces for it in left.get(trace, ()) if it.claim != claim]
+    return _newest(found) if found else ()
 
 
-@lru_cache(16_384)
-def _digest(value: str) -> Trace:
-    return int.from_bytes(sha256(value.encode()).digest()[:8], signed=True)
+def of_contact(contact: Contact) -> tuple[Trace, ...]:
+    """The account it names, if it names one."""
+    return () if contact.payee is None else (_account(contact.payee),)
+
+
+def _account(payee: BankAccount) -> Trace:
+    return _digest(TraceKind.ACCOUNT, f"{payee.bank_code}|{payee.account}")
+
+
+def _newest(rows: Iterable[Shared]) -> tuple[Shared, ...]:
+    newest: dict[TraceKind, dict[str, Shared]] = {}
+    for row in sorted(rows, key=lambda row: (row.at_ms, row.claim), reverse=True):
+        of_kind = newest.setdefault(row.kind, {})
+        if len(of_kind) < MOST:
+            of_kind.setdefault(row.claim, row)
+    return tuple([row for kind in sorted(newest) for row in newest[kind].values()])
+
+
+@lru_cache(32_768)
+def _digest(kind: int, value: str) -> Trace:
+    digest = int.from_bytes(sha256(value.encode()).digest()[:8], signed=True)
+    return digest & ~_KIND_BITS | kind

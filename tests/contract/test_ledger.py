@@ -808,24 +808,25 @@ class TestPostgresAlone:
         assert taken == [make.after(lane, last)._replace(token=lane.token + 1, deaths=1)]
 
 
-def test_traces_are_found_by_digest_the_first_of_each_claim(ledger: Ledger) -> None:
+def test_traces_are_found_by_digest_each_claim_once_a_time(ledger: Ledger) -> None:
     """What a claim leaves again changes nothing; signed 64 bits stay what they are."""
     lane = make.take(ledger)
-    first = [TraceRow(-(2**63), "C-1", 1, 10), TraceRow(7, "C-1", 1, 10), TraceRow(7, "C-1", 1, 11)]
+    first = [TraceRow(-(2**63), 10, "C-1", 1), TraceRow(7, 10, "C-1", 1), TraceRow(7, 10, "C-1", 2)]
     ledger.commit(make.batch(lane, traces=first))
-    ledger.commit(make.batch(lane, traces=[TraceRow(7, "C-1", 1, 20), TraceRow(7, "C-2", 1, 20)]))
+    ledger.commit(make.batch(lane, traces=[TraceRow(7, 10, "C-1", 3), TraceRow(7, 20, "C-2", 1)]))
 
-    assert sorted(ledger.load_traces([7, 7, 8], 5)) == [TraceRow(7, "C-1", 1, 10), TraceRow(7, "C-2", 1, 20)]
-    assert ledger.load_traces([-(2**63)], 5) == [TraceRow(-(2**63), "C-1", 1, 10)]
+    assert sorted(ledger.load_traces([7, 7, 8], 5)) == [TraceRow(7, 10, "C-1", 1), TraceRow(7, 20, "C-2", 1)]
+    assert ledger.load_traces([-(2**63)], 5) == [TraceRow(-(2**63), 10, "C-1", 1)]
     assert ledger.load_traces([], 5) == []
 
 
 def test_of_a_trace_only_so_many_claims_are_loaded(ledger: Ledger) -> None:
-    """Those of the highest numbers, in bytes' order; of each trace its own."""
+    """The newest, and of one time those of the highest numbers, in bytes' order; of each trace its own."""
     lane = make.take(ledger)
-    rows = [TraceRow(digest, f"C-{number}", 1, number) for digest in (1, 2) for number in (1, 2, 10)]
+    rows = [TraceRow(1, at_ms, claim, 1) for at_ms, claim in ((1, "C-9"), (2, "C-2"), (3, "C-1"))]
+    rows += [TraceRow(2, 5, claim, 1) for claim in ("C-1", "C-10", "C-2")]
     ledger.commit(make.batch(lane, traces=rows))
 
-    found = sorted((row.digest, row.claim) for row in ledger.load_traces([1, 2], 2))
+    found = [(row.digest, row.claim) for row in ledger.load_traces([1, 2], 2)]
 
-    assert found == [(1, "C-10"), (1, "C-2"), (2, "C-10"), (2, "C-2")]
+    assert sorted(found) == [(1, "C-1"), (1, "C-2"), (2, "C-10"), (2, "C-2")]

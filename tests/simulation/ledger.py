@@ -99,7 +99,7 @@ class MemoryTables:
         self.dead_letters: dict[RowPlace, DeadRow] = {}
         self.claims: dict[str, ClaimRow] = {}
         self.policies: dict[str, PolicyRow] = {}
-        self.traces: dict[tuple[int, str], TraceRow] = {}
+        self.traces: dict[tuple[int, int, str], TraceRow] = {}
         self.payments: dict[str, PaymentRow] = {}
         self.outbox: dict[int, list[OutboxRow]] = {}
         self.published: dict[int, int] = {}
@@ -155,7 +155,7 @@ class MemoryTables:
         self.claims.update((row.claim, row) for row in commit.claims)
         self.policies.update((row.number, row) for row in commit.policies)
         for trace in commit.traces:
-            self.traces.setdefault(trace[:2], trace)
+            self.traces.setdefault(trace[:3], trace)
         for row in commit.payments:
             self.payments[row.id] = self._paid(row)
         if commit.outbox:
@@ -373,7 +373,7 @@ class MemoryLedger:
 
     def load_traces(self, digests: Sequence[int], most: int) -> list[TraceRow]:
         self._step("load traces")
-        rows = sorted(self._database.traces.values(), key=lambda row: row.claim, reverse=True)
+        rows = sorted(self._database.traces.values(), key=lambda row: (row.at_ms, row.claim), reverse=True)
         return [row for digest in set(digests) for row in [one for one in rows if one.digest == digest][:most]]
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:

@@ -7,7 +7,7 @@ import pytest
 from schemas.records import Record, SiuReferral
 from streams.rules.claim import Outcome, Stage, TaskKind
 from streams.rules.stage import stage_of
-from streams.rules.traces import MOST, Shared, newest, of_document, of_paper
+from streams.rules.traces import MOST, Shared, of_document, of_paper, others
 from tests.claims import CLAIM, PHOTO, bill, code, document, estimate, invoice, notice, policy
 from tests.lane import OneLane
 
@@ -101,12 +101,13 @@ def test_the_same_claim_may_send_its_paper_again() -> None:
 
 
 def test_at_most_so_many_others_are_looked_at() -> None:
-    """Those of the highest numbers, each once, as it was first found."""
+    """The newest, each once; a claim is no other of itself."""
+    (trace,) = of_document(document(kind="receipt"))
     many = [Shared(f"C-{number:02}", number) for number in range(MOST + 2)]
 
-    found = newest([*many, Shared("C-11", 99)])
+    found = others("C-05", [trace, trace], {trace: [*many, Shared("C-11", 0)]})
 
-    assert [one.claim for one in found] == [f"C-{number:02}" for number in range(11, 1, -1)]
+    assert [one.claim for one in found] == [f"C-{number:02}" for number in range(11, 0, -1) if number != 5]
     assert found[0].at_ms == 11
 
 
