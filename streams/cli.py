@@ -1,7 +1,7 @@
 """The command line: every verb of `claimhub`. A verb imports what it needs itself, so that --help is quick."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -527,6 +527,11 @@ OneSettlement = Annotated[
 ]
 
 
+OneComplaint = Annotated[
+    str | None, typer.Option("--complaint", help="The contact that made the complaint; by default the one open.")
+]
+
+
 @work.command("approve")
 def work_approve(
     number: ClaimNumber,
@@ -553,6 +558,89 @@ def work_reject(
 ) -> None:
     """Reject a claim whose settlement is up for approval; exit 1, with nothing sent, when the hub would refuse it."""
     _decide(number, "reject", person, role, reason, settlement, dry_run=dry_run, as_json=as_json)
+
+
+@work.command("reopen")
+def work_reopen(
+    number: ClaimNumber, person: Person, role: PersonRole, reason: Why, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Take up a claim again that has ended; exit 1, with nothing sent, when the hub would refuse it."""
+    _act(number, "reopen", {}, person, role, reason, dry_run=dry_run, as_json=as_json)
+
+
+@work.command("answer-complaint")
+def work_answer_complaint(
+    number: ClaimNumber,
+    person: Person,
+    role: PersonRole,
+    reason: Annotated[str, typer.Option("--reason", help="The answer itself; the customer is told it.")],
+    complaint: OneComplaint = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Answer a complaint; exit 1, with nothing sent, when there is none to answer."""
+    about = {"contact_id": complaint}
+    _act(number, "answer-complaint", about, person, role, reason, dry_run=dry_run, as_json=as_json)
+
+
+@work.command("extend-complaint")
+def work_extend_complaint(
+    number: ClaimNumber,
+    person: Person,
+    role: PersonRole,
+    reason: Why,
+    complaint: OneComplaint = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Allow more days to answer a complaint, once; exit 1, with nothing sent, when the hub would refuse it."""
+    about = {"contact_id": complaint}
+    _act(number, "extend-complaint", about, person, role, reason, dry_run=dry_run, as_json=as_json)
+
+
+@work.command("refer-legal")
+def work_refer_legal(
+    number: ClaimNumber,
+    person: Person,
+    role: PersonRole,
+    reason: Why,
+    settlement: OneSettlement = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Ask legal about a claim's settlement; exit 1, with nothing sent, when legal is asked already."""
+    about = {"settlement_version": settlement}
+    _act(number, "refer-legal", about, person, role, reason, dry_run=dry_run, as_json=as_json)
+
+
+@work.command("refer-siu")
+def work_refer_siu(
+    number: ClaimNumber,
+    person: Person,
+    role: PersonRole,
+    reason: Annotated[str, typer.Option("--reason", help="Why; SIU is told it as evidence.")],
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Ask SIU to look into a claim, whatever its risk; exit 1, with nothing sent, when SIU is asked already."""
+    _act(number, "refer-siu", {}, person, role, reason, dry_run=dry_run, as_json=as_json)
+
+
+@work.command("cancel-payment")
+def work_cancel_payment(
+    number: ClaimNumber,
+    person: Person,
+    role: PersonRole,
+    reason: Why,
+    instruction: Annotated[
+        str | None, typer.Option("--instruction", help="Which payment; by default the one that is on its way.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Ask finance to stop a payment that is not final; exit 1, with nothing sent, when it is, or without authority."""
+    about = {"instruction_id": instruction}
+    _act(number, "cancel-payment", about, person, role, reason, dry_run=dry_run, as_json=as_json)
 
 
 @work.command("answer")
@@ -671,6 +759,29 @@ def _decide(
             reason=reason,
             settlement_version=version,
         )
+    _deliver(settings, [said], dry_run=dry_run, as_json=as_json)
+
+
+def _act(
+    number: str,
+    action: str,
+    about: Mapping[str, object],
+    person: str,
+    role: str,
+    reason: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from schemas.records import DecisionAction
+    from streams.commands import ledger
+    from streams.commands import work as queue
+    from streams.commands.send import open_codec
+    from streams.settings import load_settings
+
+    settings, what = load_settings(), DecisionAction(action)
+    with ledger.open_connection(settings) as connection:
+        said = queue.act(open_codec(settings), connection, number, what, about, person=person, role=role, reason=reason)
     _deliver(settings, [said], dry_run=dry_run, as_json=as_json)
 
 

@@ -7,10 +7,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from schemas.codec import Codec
 from schemas.money import format_minor
+from schemas.records import DecisionAction, Role
 from schemas.topics import TOPICS
 from sinks.ledger.streaming import stream
 from sinks.ledger.tables import claims, outbox, parked
@@ -23,7 +24,7 @@ from streams.commands.why import record_at
 from streams.flows import FLOWS
 from streams.outcomes import Dead, Park
 from streams.received import unpack_headers
-from streams.rules.claim import Claim, Task, TaskKind
+from streams.rules.claim import ON_ITS_WAY, Claim, Clock, ClockKind, Task, TaskKind
 from streams.rules.decision import CapturedLookups, Cause
 
 DECISION: Final = "adjuster.decision.v1"
@@ -49,8 +50,8 @@ QUESTIONS: Final[Mapping[TaskKind, Question]] = {
 
 
 class WorkItem(Struct, frozen=True):
-    """A task a person can act on. `role` is who is asked, `reason` what the record that opened it led to. `due` is the
-    next deadline among the claim's clocks. Amounts in minor units."""
+    """A task or a complaint that a person can act on. `role` is who is asked, `reason` what the record that opened it
+    led to. `due` is the next deadline among the claim's clocks, of a complaint its own. Amounts in minor units."""
 
     claim: str
     task: str
@@ -73,9 +74,11 @@ class WorkItem(Struct, frozen=True):
 
 
 def read_queue(connection: Connection, role: str | None = None) -> list[WorkItem]:
-    """The tasks that a decision or an answer ends, the first due first; only those of one role if it is given."""
+    """The tasks and complaints that a decision or an answer ends, the first due first; only those of one role if it is
+    given."""
     c = claims.c
-    query = select(c.claim, c.state).where(c.state["open_tasks"].as_string().is_not(None))
+    waits = or_(*(c.state[name].as_string().is_not(None) for name in ("open_tasks", "complaints")))
+    query = select(c.claim, c.state).where(waits)
     now_ms = _now_ms()
     found = []
     for number, state in stream(connection, query):
@@ -84,6 +87,11 @@ def read_queue(connection: Connection, role: str | None = None) -> list[WorkItem
             if _is_for_people(task) and role in (None, task.addressee):
                 due_at_ms = min((clock.due_at_ms for clock in claim.clocks if clock.ended is None), default=None)
                 found.append((due_at_ms or now_ms, _item(connection, claim, task, due_at_ms, now_ms)))
+        if role in (None, Role.HANDLER):
+            found += [
+                (clock.due_at_ms, _item(connection, claim, _complaint(clock), clock.due_at_ms, now_ms))
+                for clock in _complaint_clocks(claim)
+            ]
     return [item for _, item in sorted(found, key=lambda one: (one[0], one[1].claim, one[1].task, one[1].about))]
 
 
@@ -131,6 +139,37 @@ def decide(
         "person": person,
         "reason": reason,
         "decided_at_ms": _now_ms(),
+    }
+    return _checked(codec, connection, claim, DECISION, values, person)
+
+
+def act(
+    codec: Codec,
+    connection: Connection,
+    number: str,
+    action: DecisionAction,
+    about: Mapping[str, object],
+    *,
+    person: str,
+    role: str,
+    reason: str,
+) -> Outgoing:
+    """A person's decision on a claim as a whole, or on its complaint, settlement or payment: the one that `about` names
+    by its field of the decision, by default the only one that can be meant.
+
+    Raises WrongInput when several can be meant; Failed when none can, and with the hub's own reason when it would
+    refuse.
+    """
+    claim = read_state(connection, number)
+    meant = {name: value for name, value in about.items() if value is not None} or _meant(claim, action)
+    values = {
+        "claim": number,
+        "action": action,
+        "role": role,
+        "person": person,
+        "reason": reason,
+        "decided_at_ms": _now_ms(),
+        **meant,
     }
     return _checked(codec, connection, claim, DECISION, values, person)
 
@@ -222,11 +261,55 @@ def _open_task(claim: Claim, kinds: Sequence[TaskKind] | Mapping[TaskKind, objec
     return found[0]
 
 
+def _meant(claim: Claim, action: DecisionAction) -> dict[str, object]:
+    """What of the claim an action is about."""
+    match action:
+        case DecisionAction.ANSWER_COMPLAINT | DecisionAction.EXTEND_COMPLAINT:
+            return {"contact_id": _only(claim, "complaint", [it.contact for it in claim.complaints if not it.answered])}
+        case DecisionAction.CANCEL_PAYMENT:
+            moving = [payment.id for payment in claim.payments if payment.state in ON_ITS_WAY]
+            return {"instruction_id": _only(claim, "payment on its way", moving)}
+        case DecisionAction.REFER_LEGAL:
+            if claim.settlement is None:
+                raise Failed(
+                    f"claim {claim.number} has no settlement that legal could be asked about. Nothing was sent"
+                )
+            return {"settlement_version": claim.settlement.version}
+    return {}
+
+
+def _only(claim: Claim, what: str, found: Sequence[str]) -> str:
+    if not found:
+        raise Failed(f"claim {claim.number} has no {what}. Nothing was sent")
+    if len(found) > 1:
+        raise WrongInput(f"claim {claim.number} has more than one {what}: say which, {' or '.join(found)}")
+    return found[0]
+
+
+def _complaint_clocks(claim: Claim) -> Sequence[Clock]:
+    """The clocks of the complaints that wait for an answer."""
+    waiting = [it.contact for it in claim.complaints if not it.answered]
+    return [it for it in claim.clocks if it.kind is ClockKind.COMPLAINT and it.about in waiting]
+
+
 def _is_for_people(task: Task) -> bool:
     return task.kind is TaskKind.APPROVAL or task.kind in QUESTIONS
 
 
-def _item(connection: Connection, claim: Claim, task: Task, due_at_ms: int | None, now_ms: int) -> WorkItem:
+class _Asked(NamedTuple):
+    """What somebody is asked, and the record that asked it."""
+
+    kind: str
+    about: str
+    addressee: str
+    opened: str
+
+
+def _complaint(clock: Clock) -> _Asked:
+    return _Asked(clock.kind, clock.about, Role.HANDLER, clock.started.cause)
+
+
+def _item(connection: Connection, claim: Claim, task: Task | _Asked, due_at_ms: int | None, now_ms: int) -> WorkItem:
     opened = record_at(connection, task.opened)
     notice, settlement = claim.notice, claim.settlement
     return WorkItem(

@@ -17,6 +17,7 @@ DECISION: Final = "adjuster.decision.v1"
 CLAUSE_ANSWER: Final = "underwriting.clause-answer.v1"
 CONTACT: Final = "reporting.contact.v1"
 SIU_OUTCOME: Final = "siu.outcome.v1"
+LEGAL_OUTCOME: Final = "legal.outcome.v1"
 
 FOR_POLICY: Final = (NOTICE, WAKE)
 """What may bring a noticed claim its policy."""
@@ -24,7 +25,7 @@ FOR_POLICY: Final = (NOTICE, WAKE)
 BEFORE_SETTLEMENT: Final = (NOTICE, DOCUMENT, FINDING, ESTIMATE, INVOICE, BILL, CLAUSE_ANSWER)
 """What may still be missing before a registered claim's settlement can be computed."""
 
-BEFORE_APPROVAL: Final = (*BEFORE_SETTLEMENT, AMOUNT_ANSWER, SIU_OUTCOME)
+BEFORE_APPROVAL: Final = (*BEFORE_SETTLEMENT, AMOUNT_ANSWER, SIU_OUTCOME, LEGAL_OUTCOME)
 """What may still be missing before a registered claim's settlement can be approved."""
 
 

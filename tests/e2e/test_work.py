@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import Message
 
-from schemas.records import ContactKind
+from schemas.records import ContactKind, Role
 from streams.commands.work import DECISION
 from streams.received import Headers
 from tests import claims as make
@@ -179,3 +179,77 @@ def test_what_the_hub_would_refuse_is_not_sent(
     assert (ran.code, ran.out) == (code, "")
     assert says in ran.err and "SECRET" not in ran.err
     assert kafka.came(DECISION) == [] and kafka.came(ANSWER) == []
+
+
+def sent(kafka: Broker, ledger: FilledLedger) -> None:
+    """Let the hub take the decision that was sent."""
+    take(ledger, kafka.came(DECISION)[-1])
+
+
+def test_a_complaint_is_in_the_queue_with_its_deadline_until_it_is_answered(
+    claimhub: Claimhub, kafka: Broker, queue: FilledLedger
+) -> None:
+    """More days are allowed in time, and not by who answers; without an open complaint nothing is sent."""
+    queue.take(make.contact(ContactKind.COMPLAINT, claim=SMALL, contact_id="CT-9"))
+    (first,) = [it for it in claimhub("work", "ls", "--json").json if it["task"] == "complaint"]
+    refused = act(claimhub, "extend-complaint", SMALL, "handler-07", "handler")
+    late = act(claimhub, "extend-complaint", SMALL, "approver-02", "approver", "--complaint", "CT-9")
+    other = act(claimhub, "answer-complaint", SMALL, "handler-07", "handler", "--complaint", "CT-8")
+    assert act(claimhub, "answer-complaint", SMALL, "handler-07", "handler").code == 0
+    sent(kafka, queue)
+    none = act(claimhub, "answer-complaint", SMALL, "handler-07", "handler")
+
+    assert (first["about"], first["role"], first["due"][:10]) == ("CT-9", "handler", "2026-04-16")
+    assert (refused.code, late.code, other.code, none.code) == (1, 1, 1, 1)
+    assert "an extension is approved by an approver or a manager" in refused.err
+    assert "ran out or was extended before" in late.err
+    assert "no complaint of this id" in other.err and "has no complaint. Nothing was sent" in none.err
+    assert [it for it in claimhub("work", "ls", "--json").json if it["task"] == "complaint"] == []
+
+
+def test_a_payment_is_stopped_from_the_queue(claimhub: Claimhub, kafka: Broker, queue: FilledLedger) -> None:
+    """The one that is on its way; nothing is sent before there is one, nor without authority."""
+    none = act(claimhub, "cancel-payment", LARGE, "approver-02", "approver")
+    queue.take(make.decision(claim=LARGE), make.decision(Role.APPROVER, claim=LARGE))
+    refused = act(claimhub, "cancel-payment", LARGE, "handler-07", "handler")
+    unknown = act(claimhub, "cancel-payment", LARGE, "approver-02", "approver", "--instruction", "PI0")
+    assert act(claimhub, "cancel-payment", LARGE, "approver-02", "approver").code == 0
+    sent(kafka, queue)
+    outputs = [it for it in claimhub("claim", "why", LARGE, "--json").json if "cancellation" in it["topic"]]
+
+    assert (none.code, refused.code, unknown.code) == (1, 1, 1)
+    assert "has no payment on its way. Nothing was sent" in none.err
+    assert "is stopped by the approver or above, not by the handler" in refused.err
+    assert "the claim never gave this instruction" in unknown.err
+    assert [it["rule"] for it in outputs] == ["cancellations.asked"] and claimhub("verify").code == 0
+
+
+def test_a_person_asks_legal_and_siu_and_reopens(claimhub: Claimhub, kafka: Broker, queue: FilledLedger) -> None:
+    """Each once while it is open; a claim under way is not reopened, one without a settlement not sent to legal."""
+    early = act(claimhub, "refer-legal", "CLM-2026-000010", "handler-07", "handler")
+    under_way = act(claimhub, "reopen", LARGE, "handler-07", "handler")
+    assert act(claimhub, "refer-legal", SMALL, "handler-07", "handler").code == 0
+    sent(kafka, queue)
+    assert act(claimhub, "refer-siu", LARGE, "handler-07", "handler").code == 0
+    sent(kafka, queue)
+    twice = [
+        act(claimhub, f"refer-{to}", claim, "handler-07", "handler") for to, claim in (("legal", SMALL), ("siu", LARGE))
+    ]
+    waits = {(it["claim"], it["task"], it["role"]) for it in claimhub("work", "ls", "--json").json}
+
+    assert (early.code, under_way.code, *(it.code for it in twice)) == (1, 1, 1, 1)
+    assert "has no settlement that legal could be asked about" in early.err and "nothing to reopen yet" in under_way.err
+    assert "legal is asked about settlement 1 already" in twice[0].err
+    assert "SIU is asked about the claim already, by referral 1" in twice[1].err
+    assert {(SMALL, "legal", "legal"), (LARGE, "siu", "siu")} <= waits
+
+
+def test_a_rejected_claim_is_taken_up_again_from_the_queue(
+    claimhub: Claimhub, kafka: Broker, queue: FilledLedger
+) -> None:
+    """It begins a new round."""
+    queue.take(make.decision(claim=SMALL, action="reject"))
+    assert act(claimhub, "reopen", SMALL, "handler-07", "handler").code == 0
+    sent(kafka, queue)
+
+    assert claimhub("claim", "show", SMALL, "--json").json["stage"] == "assessing"

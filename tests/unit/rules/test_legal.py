@@ -208,3 +208,28 @@ def test_a_second_dispute_is_another_referral() -> None:
     hub.play(contact(ContactKind.DISPUTE, contact_id="CT-3", settlement_version=2))
 
     assert [it.referral_id for it in referrals(hub)] == [referral_id(CLAIM, 1), referral_id(CLAIM, 2)]
+
+
+def test_a_person_refers_a_settlement_to_legal_as_a_dispute_does() -> None:
+    """Nobody approves it meanwhile; a second referral is refused while one is open, and legal's word ends it."""
+    by_hand = decision(action=DecisionAction.REFER_LEGAL)
+    hub = settled().play(by_hand, by_hand, decision())
+    (referral,) = referrals(hub)
+
+    assert referral.reason == "a person asks about settlement 1 of 2 300.00 CNY"
+    assert (kinds(hub), [dead.code for dead in hub.dead], len(hub.waiting)) == ([TaskKind.LEGAL], ["legal-asked"], 1)
+    assert hub.decisions[-1].reason == "the handler refers settlement 1 to legal"
+    hub.play(ended(LegalResult.UPHELD))
+    assert hub.claim.outcome is Outcome.APPROVED and hub.waiting == []
+
+
+def test_a_referral_to_legal_is_of_the_settlement_that_stands() -> None:
+    """One to come is waited for; nothing is asked of a withdrawn claim."""
+    by_hand = decision(action=DecisionAction.REFER_LEGAL)
+    early = Hub().play(policy(), notice(photos=()), finding(), by_hand)
+    withdrawn = settled().play(contact(ContactKind.WITHDRAWAL), by_hand)
+
+    assert len(early.waiting) == 1
+    early.play(estimate(), invoice())
+    assert kinds(early) == [TaskKind.LEGAL]
+    assert [dead.code for dead in withdrawn.dead] == ["too-late"] and referrals(withdrawn) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.records import ContactKind, FindingKind, NoticeKind, Record, SiuReferral, SiuResult
+from schemas.records import ContactKind, DecisionAction, FindingKind, NoticeKind, Record, SiuReferral, SiuResult
 from streams.rules.claim import Outcome, Stage, TaskKind
 from streams.rules.product import product
 from tests.claims import (
@@ -151,3 +151,29 @@ def test_the_claimant_is_not_told_that_siu_looks() -> None:
 
     text = getattr(hub.sent("customer.notice.v1")[-1].record, "text", "")
     assert "estimate" in text and "siu" not in text.lower()
+
+
+BY_HAND = decision(action=DecisionAction.REFER_SIU, settlement_version=None, reason="伤情与现场不符")
+
+
+def test_a_person_refers_a_claim_to_siu_whatever_its_risk() -> None:
+    """With their reason as evidence; nothing is paid before SIU has answered, and then a person decides."""
+    hub = Hub().play(policy(), notice(), BY_HAND, BY_HAND, estimate(), invoice())
+    (referral,) = referrals(hub)
+
+    assert (referral.score, [(it.name, it.evidence) for it in referral.signals]) == (0, [("by-hand", "伤情与现场不符")])
+    assert referral.reason == "the handler refers the claim to SIU; risk 0"
+    assert [dead.code for dead in hub.dead] == ["siu-asked"]
+    assert ([task.kind for task in hub.claim.open_tasks], hub.payments) == ([TaskKind.SIU], ())
+    hub.play(siu_outcome())
+    assert ([task.kind for task in hub.claim.open_tasks], hub.payments) == ([TaskKind.APPROVAL], ())
+
+
+def test_a_claim_that_was_approved_may_still_be_referred_by_hand_and_one_that_ended_not() -> None:
+    """Its payments go on until SIU has confirmed the fraud."""
+    approved = Hub().play(policy(), notice(), estimate(), invoice(), BY_HAND)
+    rejected = Hub().play(policy(), notice(photos=()), finding(), estimate(), invoice())
+    rejected.play(decision(action=DecisionAction.REJECT), BY_HAND)
+
+    assert [task.kind for task in approved.claim.open_tasks] == [TaskKind.SIU] and len(approved.payments) == 1
+    assert [dead.code for dead in rejected.dead] == ["too-late"] and referrals(rejected) == []
