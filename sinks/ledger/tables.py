@@ -29,7 +29,7 @@ metadata: Final = MetaData(
     }
 )
 
-VERSION: Final = "0008"
+VERSION: Final = "0009"
 """The newest migration: what these tables are."""
 
 # Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
