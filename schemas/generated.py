@@ -24,11 +24,18 @@ _LAST: Final = [bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n
 _MORE: Final = [bytes((n & 127 | 128, n >> 7 | 128)) for n in range(1 << 14)]
 
 
+_SMALL: Final = {twice: _LAST[twice] for twice in range(0, 4096, 2)}
+_MOST_KEPT: Final = 20_000
+
+
 class _Varints(dict[int, bytes]):
-    """Variable-length zig-zag integers, by twice their value: shifting refuses whatever is no integer."""
+    """Variable-length zig-zag integers, by twice their value: shifting refuses whatever is no integer.
+
+    Larger ones are kept for a while: all that one record leads to has its time and its amounts.
+    """
 
     def __init__(self, bits: int) -> None:
-        super().__init__((twice, _LAST[twice]) for twice in range(0, 4096, 2))
+        super().__init__(_SMALL)
         self._end = 1 << bits
 
     def __missing__(self, twice: int) -> bytes:
@@ -39,7 +46,11 @@ class _Varints(dict[int, bytes]):
         while rest > 16383:
             out += _MORE[rest & 16383]
             rest >>= 14
-        return out + _LAST[rest]
+        if len(self) > _MOST_KEPT:
+            self.clear()
+            self.update(_SMALL)
+        made = self[twice] = out + _LAST[rest]
+        return made
 
 
 def _varint(data: bytes, first: int, at: int) -> tuple[int, int]:

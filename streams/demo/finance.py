@@ -101,13 +101,13 @@ class Finance:
         said, at_ms = [], instruction.issued_at_ms
         for nth, answer in enumerate(answers):
             at_ms += _WAIT_MS[nth > 0]
-            said.append(_answer(instruction, answer, at_ms))
+            said.append(status_of(instruction, answer, at_ms))
         if said:
             self._departments.send(*said)
         self.paid[instruction.instruction_id] = Paid(instruction, tuple(answer.status for answer in answers))
 
 
-def _answer(instruction: PaymentInstruction, answer: Answer, at_ms: int) -> Said:
+def status_of(instruction: PaymentInstruction, answer: Answer, at_ms: int) -> Said:
     """Times follow from the instruction, so that every run leads to the same ledger."""
     content = PaymentStatus(
         claim=instruction.claim,

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from schemas.records import ClaimStatus, Command, CommandKind
 from streams.outcomes import Dead
-from streams.rules.claim import Claim, PaymentState, Stage
+from streams.rules.claim import Claim, Stage
 from streams.rules.decision import Cause, Decision, Lookups, Output
 from streams.rules.departments import departments
+from streams.rules.reserves import paid_minor
 from streams.rules.stage import stage_of
 
 STATUS: Final = "claims.status.v1"
@@ -29,9 +30,9 @@ def snapshot(claim: Claim, stage: Stage, rule: str, reason: str, cause: Cause) -
         stage=stage,
         line=None if notice is None else notice.line,
         policy_number=None if claim.policy is None else claim.policy.number,
-        open_tasks=tuple(task.kind for task in claim.open_tasks),
+        open_tasks=tuple([task.kind for task in claim.open_tasks]),
         payable_minor=None if settlement is None else settlement.payable_minor,
-        paid_minor=sum(p.amount_minor for p in claim.payments if p.state is PaymentState.SETTLED),
+        paid_minor=paid_minor(claim) if claim.payments else 0,
         currency=None if notice is None else notice.currency,
         at_ms=cause.at_ms,
         cause=cause.ref,

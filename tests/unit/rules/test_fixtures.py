@@ -12,7 +12,15 @@ from streams.demo.stories import Said, Story, stories
 from streams.rules.claim import Stage
 from tests.unit.rules.hub import Hub
 
-IN_ANY_ORDER = ("01-fast-track", "02-survey-supplement-invoice", "03-hospital-direct-settlement")
+IN_ANY_ORDER = (
+    "01-fast-track",
+    "02-survey-supplement-invoice",
+    "03-hospital-direct-settlement",
+    "07-clause-query-answered-late",
+    "10-payment-unknown",
+    "15-poison-record",
+    "18-large-loss-and-reinsurance",
+)
 """Stories in which nobody says what is only right at its time: a complaint, a withdrawal, another account."""
 
 
