@@ -33,11 +33,16 @@ class _Approval(msgspec.Struct):
     person: str
 
 
+class _Advance(msgspec.Struct, frozen=True):
+    approvals: tuple[_Approval, ...] = ()
+
+
 class _ClaimMoney(msgspec.Struct):
     """The part of a claim's state the checks read."""
 
     payments: tuple[_Payment, ...] = ()
     approvals: tuple[_Approval, ...] = ()
+    advance: _Advance = _Advance()
 
 
 class _Instruction(NamedTuple):
@@ -121,17 +126,18 @@ def sums_agree(connection: Connection) -> Iterator[str]:
 
 
 def two_people(connection: Connection) -> Iterator[str]:
-    """Nobody both proposed and approved a payment, or holds two roles on a claim's settlement."""
+    """Nobody both proposed and approved a payment, or holds two roles on a claim's settlement or advance."""
     p = payments.c
     for claim, id_ in connection.execute(select(p.claim, p.id).where(p.proposed_by == p.approved_by)):
         yield f"claim {claim} payment {id_}: proposed and approved by the same"
     for claim, money in _claims(connection):
-        roles: dict[str, set[str]] = defaultdict(set)
-        for approval in money.approvals:
-            roles[approval.person].add(approval.role)
-        for held in roles.values():
-            if len(held) > 1:
-                yield f"claim {claim}: one person as {' and '.join(sorted(held))}"
+        for approvals in (money.approvals, money.advance.approvals):
+            roles: dict[str, set[str]] = defaultdict(set)
+            for approval in approvals:
+                roles[approval.person].add(approval.role)
+            for held in roles.values():
+                if len(held) > 1:
+                    yield f"claim {claim}: one person as {' and '.join(sorted(held))}"
 
 
 def payments_as_claimed(connection: Connection) -> Iterator[str]:

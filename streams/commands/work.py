@@ -24,7 +24,7 @@ from streams.commands.why import record_at
 from streams.flows import FLOWS
 from streams.outcomes import Dead, Park
 from streams.received import unpack_headers
-from streams.rules.claim import ON_ITS_WAY, Claim, Clock, ClockKind, Task, TaskKind
+from streams.rules.claim import ON_ITS_WAY, Claim, Clock, ClockKind, SettlementVersion, Task, TaskKind
 from streams.rules.decision import CapturedLookups, Cause
 
 DECISION: Final = "adjuster.decision.v1"
@@ -123,13 +123,13 @@ def decide(
     reason: str,
     settlement_version: int | None = None,
 ) -> Outgoing:
-    """A person's decision on the settlement of a claim that is up for approval, by default its current version.
+    """A person's decision on the settlement or advance of a claim that is up for approval, by default the version that
+    is.
 
     Raises WrongInput; Failed when nothing is up for approval, and with the hub's own reason when it would refuse.
     """
     claim = read_state(connection, number)
-    _open_task(claim, [TaskKind.APPROVAL])
-    settlement = claim.settlement
+    settlement = _settlement_of(claim, _open_task(claim, [TaskKind.APPROVAL, TaskKind.ADVANCE]))
     version = settlement_version or (0 if settlement is None else settlement.version)
     values = {
         "claim": number,
@@ -293,7 +293,14 @@ def _complaint_clocks(claim: Claim) -> Sequence[Clock]:
 
 
 def _is_for_people(task: Task) -> bool:
-    return task.kind is TaskKind.APPROVAL or task.kind in QUESTIONS
+    return task.kind in (TaskKind.APPROVAL, TaskKind.ADVANCE) or task.kind in QUESTIONS
+
+
+def _settlement_of(claim: Claim, task: "Task | _Asked") -> SettlementVersion | None:
+    """The settlement version a task is about: of an advance what is proposed."""
+    if task.kind is TaskKind.ADVANCE and claim.advance is not None:
+        return claim.advance.proposed
+    return claim.settlement
 
 
 class _Asked(NamedTuple):
@@ -311,7 +318,7 @@ def _complaint(clock: Clock) -> _Asked:
 
 def _item(connection: Connection, claim: Claim, task: Task | _Asked, due_at_ms: int | None, now_ms: int) -> WorkItem:
     opened = record_at(connection, task.opened)
-    notice, settlement = claim.notice, claim.settlement
+    notice, settlement = claim.notice, _settlement_of(claim, task)
     return WorkItem(
         claim=claim.number,
         task=task.kind,

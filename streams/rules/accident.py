@@ -4,6 +4,8 @@ route plan)."""
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from schemas.records import FindingKind
 from streams.rules.claim import TaskKind
 from streams.rules.line import LineRules, Registered, Wanted
@@ -33,6 +35,14 @@ def case(claim: Registered) -> Case:
     return billed_case(claim, ACCIDENT)
 
 
+def so_far(claim: Registered) -> Case | None:
+    """The same without a disability whose grade is not known yet."""
+    known = case(claim)
+    graded = known.disability_grade is not None
+    covers = tuple([terms for terms in known.covers if graded or terms.cover != CoverKind.DISABILITY])
+    return replace(known, covers=covers) if covers else None
+
+
 ACCIDENT: Final = LineRules(
     product("accident"),
     {
@@ -42,4 +52,5 @@ ACCIDENT: Final = LineRules(
     },
     tasks,
     case,
+    so_far=so_far,
 )

@@ -42,9 +42,14 @@ def may_be_automatic(amount_minor: int, risk: int, limits: AuthorityLimits) -> b
 
 def approval_task(claim: Claim, settlement: SettlementVersion, limits: AuthorityLimits, cause: Cause) -> Task:
     """The open approval: addressed to the first role that has not approved this settlement version."""
-    given = {approval.role for approval in claim.approvals}
-    role = next(role for role in needed_by(claim, settlement, limits) if role not in given)
+    role = next_role(needed_by(claim, settlement, limits), claim.approvals)
     return Task(kind=TaskKind.APPROVAL, addressee=role, opened=cause.ref, about=f"settlement {settlement.version}")
+
+
+def next_role(needed: tuple[Role, ...], approvals: tuple[Approval, ...]) -> Role:
+    """The first of these roles that has not approved yet."""
+    given = {approval.role for approval in approvals}
+    return next(role for role in needed if role not in given)
 
 
 def approve(
@@ -57,7 +62,10 @@ def approve(
     kept = claim.without(TaskKind.APPROVAL).open_tasks if claim.outcome is Outcome.APPROVED else ()
     claim = replace(claim.decided(Outcome.APPROVED), payee_change=None, open_tasks=kept)
     if settlement.payable_minor <= 0:
-        text = f"Claim {claim.number}: decided (核赔结论). Nothing is payable: what is covered comes to {amount}."
+        covered, before = _amount(settlement), _amount(settlement) - settlement.payable_minor
+        text = f"Claim {claim.number}: decided (核赔结论). Nothing is payable: what is covered comes to "
+        text += format_minor(covered, settlement.currency)
+        text += f", and {format_minor(before, settlement.currency)} were paid before." if before else "."
         claim, told = _tell_decision(claim, settlement, text, cause, reason)
         return Decision(claim, rule, reason, told)
     above = terms_of(_notice(claim)).agreement_above_minor
@@ -79,7 +87,7 @@ def approve(
 
 def pay(claim: Claim, settlement: SettlementVersion, cause: Cause, rule: str, reason: str) -> Decision:
     """Instruct what was approved and only waited for the claimant's agreement."""
-    return _instruct(claim, settlement, _people(claim), cause, rule, reason, ())
+    return _instruct(claim, settlement, people_of(claim.approvals), cause, rule, reason, ())
 
 
 def ask_again(claim: Claim, payee: str, cause: Cause, rule: str, reason: str, told: tuple[Output, ...]) -> Decision:
@@ -88,7 +96,9 @@ def ask_again(claim: Claim, payee: str, cause: Cause, rule: str, reason: str, to
     before, limits = claim.settlement, terms_of(_notice(claim)).authority
     if before is None:
         raise ValueError(f"claim {claim.number} is approved without a settlement")
-    settlement = replace(before, version=before.version + 1, payee=payee, cause=cause.ref)
+    owed_minor = _amount(before) - payments.instructed_minor(claim)
+    version = claim.newest_version + 1
+    settlement = replace(before, version=version, payable_minor=owed_minor, payee=payee, cause=cause.ref)
     agreed = settlement.version if claim.agreed == before.version else 0
     claim = replace(claim, settlement=settlement, approvals=(), agreed=agreed)
     task = approval_task(claim, settlement, limits, cause)
@@ -111,20 +121,15 @@ def decide(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Decision:
     settlement = _settlement(claim, decision)
     limits = terms_of(notice).authority
     needed = needed_by(claim, settlement, limits)
-    _check_authority(claim, decision, settlement, needed)
-    change = claim.payee_change
-    if change is not None and decision.action is DecisionAction.APPROVE and cause.at_ms < change.until_ms:
-        when = f"{change.contact} changed the payee account: nobody approves it before its cooling-off has ended"
-        raise Dead("cooling-off", f"decided_at_ms: {when}. Decide again then")
+    check_authority(claim, decision, settlement, needed, claim.approvals, cause)
     which = f"settlement {settlement.version} of {format_minor(settlement.payable_minor, settlement.currency)}"
-    if decision.action is DecisionAction.REJECT and again and change is not None:
+    if decision.action is DecisionAction.REJECT and again and claim.payee_change is not None:
         reason = f"the {decision.role} rejected {which}, and with it the changed account"
         claim = replace(claim.without(TaskKind.APPROVAL), payee_change=None)
         return Decision(claim, "authority.rejected-account", reason)
     if decision.action is DecisionAction.REJECT:
         return _reject(claim, decision, settlement, f"the {decision.role} rejected {which}", cause)
-    given = (*claim.approvals, Approval(role=decision.role, person=decision.person))
-    approvals = tuple(sorted(given, key=lambda approval: RANK[approval.role]))
+    approvals = approved_by(decision, claim.approvals)
     claim = replace(claim, approvals=approvals)
     if len(approvals) < len(needed):
         task = approval_task(claim, settlement, limits, cause)
@@ -133,7 +138,13 @@ def decide(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Decision:
         return Decision(replace(claim, open_tasks=open_tasks), "authority.approval", reason)
     why = "as a changed account needs" if notice.payee_changed else "as its amount needs"
     reason = f"{which} is approved by {' and '.join(needed)}, {why}"
-    return approve(claim, settlement, _people(claim), cause, "authority.approved", reason)
+    return approve(claim, settlement, people_of(approvals), cause, "authority.approved", reason)
+
+
+def approved_by(decision: AdjusterDecision, approvals: tuple[Approval, ...]) -> tuple[Approval, ...]:
+    """The approvals with one person's more, in the order of their roles."""
+    given = (*approvals, Approval(role=decision.role, person=decision.person))
+    return tuple(sorted(given, key=lambda approval: RANK[approval.role]))
 
 
 def _settlement(claim: Claim, decision: AdjusterDecision) -> SettlementVersion:
@@ -147,17 +158,28 @@ def _settlement(claim: Claim, decision: AdjusterDecision) -> SettlementVersion:
     return settlement
 
 
-def _check_authority(
-    claim: Claim, decision: AdjusterDecision, settlement: SettlementVersion, needed: tuple[Role, ...]
+def check_authority(
+    claim: Claim,
+    decision: AdjusterDecision,
+    settlement: SettlementVersion,
+    needed: tuple[Role, ...],
+    approvals: tuple[Approval, ...],
+    cause: Cause,
 ) -> None:
+    """Raise Dead `no-authority` when a person may not decide a settlement that others gave these `approvals` to,
+    `cooling-off` for an approval too soon after the payee account changed."""
     amount = format_minor(_amount(settlement), settlement.currency)
     if decision.role not in needed:
         raise Dead("no-authority", f"role: {amount} is decided by {' and '.join(needed)}, not by the {decision.role}")
-    for approval in claim.approvals:
+    for approval in approvals:
         if approval.role is decision.role:
             raise Dead("no-authority", f"role: the {decision.role} has already decided settlement {settlement.version}")
         if approval.person == decision.person:
             raise Dead("no-authority", f"person: already decided settlement {settlement.version} as {approval.role}")
+    change = claim.payee_change
+    if change is not None and decision.action is DecisionAction.APPROVE and cause.at_ms < change.until_ms:
+        when = f"{change.contact} changed the payee account: nobody approves it before its cooling-off has ended"
+        raise Dead("cooling-off", f"decided_at_ms: {when}. Decide again then")
 
 
 def _reject(
@@ -169,9 +191,9 @@ def _reject(
     return Decision(claim, "authority.rejected", reason, told)
 
 
-def _people(claim: Claim) -> tuple[str, str]:
-    """Who proposed and who approved the current settlement."""
-    people = [approval.person for approval in claim.approvals]
+def people_of(approvals: tuple[Approval, ...]) -> tuple[str, str]:
+    """Who proposed and who approved a settlement."""
+    people = [approval.person for approval in approvals]
     if not people:
         return COMPUTED, AUTOMATIC
     return (people[0] if len(people) > 1 else COMPUTED), people[-1]

@@ -47,6 +47,7 @@ class TaskKind(StrEnum):
     AGREEMENT = "agreement"
     LEGAL = "legal"
     CLAUSE_QUERY = "clause-query"
+    ADVANCE = "advance"
 
 
 class Task(_Part, frozen=True, kw_only=True):
@@ -212,6 +213,16 @@ class Approval(_Part, frozen=True, kw_only=True):
     person: str
 
 
+class Advance(_Part, frozen=True, kw_only=True):
+    """The advance of a claim whose amount was not fixed in time: due since `round`. `proposed` is the newest one put
+    before people, numbered with the settlement versions; `approvals` are theirs, `refused` says that they said no."""
+
+    round: int = 1
+    proposed: SettlementVersion | None = None
+    approvals: tuple[Approval, ...] = ()
+    refused: bool = False
+
+
 class PaymentState(StrEnum):
     """Where a payment stands (design: payments and reconciliation). Nobody knows yet whether an unknown one was paid;
     settled ends an attempt well, rejected, returned and cancelled end it without the money being with the payee."""
@@ -259,6 +270,7 @@ class ClockKind(StrEnum):
     AMOUNT_CHECK = "amount-check"
     COMPLAINT = "complaint"
     CLAUSE_QUERY = "clause-query"
+    ADVANCE = "advance"
 
 
 class Mark(Struct, frozen=True, array_like=True, gc=False):
@@ -419,6 +431,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     disputed: int = 0
     clauses: tuple[ClauseAnswered, ...] = ()
     same_papers: tuple[str, ...] = ()
+    advance: Advance | None = None
 
     @property
     def fault(self) -> Fault:
@@ -449,6 +462,13 @@ class Claim(_Part, frozen=True, kw_only=True):
     def without(self, *kinds: TaskKind) -> "Claim":
         """The claim without open tasks of these kinds."""
         return replace(self, open_tasks=tuple([task for task in self.open_tasks if task.kind not in kinds]))
+
+    @property
+    def newest_version(self) -> int:
+        """The highest number a settlement or a proposed advance has; 0 while there is none."""
+        version = 0 if self.settlement is None else self.settlement.version
+        proposed = None if self.advance is None else self.advance.proposed
+        return version if proposed is None else max(version, proposed.version)
 
     def assessed_of(self, damaged: str) -> Assessed | None:
         """What is known of one damaged object's repair."""

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.records import ClockTick, NoticeKind
+from streams.rules import advances
 from streams.rules.claim import Claim, Clock, ClockKind, Mark, Notice, Outcome, Pause, PaymentState, TaskKind
 from streams.rules.deadlines import Calendar, day_of, moment
 from streams.rules.decision import Cause, Decision, Lookups
@@ -84,6 +85,11 @@ def _decision_over(claim: Claim, about: str) -> bool:
     return claim.outcome is not None
 
 
+def _advance_begun(claim: Claim) -> tuple[str, ...]:
+    """It begins with the decision's, but a claim has it only once that one has run out: few claims ever need it."""
+    return _NEVER
+
+
 def _payment_begun(claim: Claim) -> tuple[str, ...]:
     """An approved settlement counts as agreed; each version that is paid has its own clock."""
     return tuple([str(payment.settlement_version) for payment in claim.payments]) if claim.payments else _NEVER
@@ -139,6 +145,7 @@ RULES: Final = (
     ClockRule(ClockKind.AMOUNT_CHECK, _amount_check_begun, _amount_check_over),
     ClockRule(ClockKind.CLAUSE_QUERY, _clause_query_begun, _clause_query_over),
     ClockRule(ClockKind.COMPLAINT, _complaint_begun, _complaint_over, cases=_complaint_cases),
+    ClockRule(ClockKind.ADVANCE, _advance_begun, _decision_over),
 )
 _RULE_OF: Final = {rule.kind: rule for rule in RULES}
 
@@ -153,7 +160,7 @@ def run(before: Claim, after: Claim, cause: Cause) -> Claim:
     for rule in RULES:
         for about in rule.begun(after):
             if (rule.kind, about) not in known:
-                started = _started(after, notice, rule.kind, about, cause)
+                started = _started(after, notice, rule.kind, about, Mark(cause.at_ms, cause.ref))
                 clocks += [_followed(clock, after, notice, cause) for clock in started]
     unchanged = len(clocks) == len(after.clocks) and all(map(is_, clocks, after.clocks))
     return after if unchanged else replace(after, clocks=tuple(clocks))
@@ -177,18 +184,26 @@ def _awaited(claim: Claim) -> tuple[bool, list[tuple[TaskKind, str]]]:
 
 
 def on_tick(claim: Claim, tick: ClockTick, cause: Cause, seen: Lookups) -> Decision:
-    """Record each warning and breach that is due by the tick's time; a tick that finds none changes nothing."""
-    notice, told, rule, clocks = claim.notice, list[str](), WARNING, list[Clock]()
-    for before in claim.clocks:
-        clock = before
+    """Record each warning and breach that is due by the tick's time, and propose the advance when its clock has run
+    out; a tick that finds none changes nothing."""
+    notice, told, rule, clocks, ran_out = claim.notice, list[str](), WARNING, [*claim.clocks], list[ClockKind]()
+    for place, clock in enumerate(clocks):  # one that begins meanwhile has its turn too
         while notice is not None and clock.next_at_ms is not None and clock.next_at_ms <= tick.at_ms:
             told.append(_in_words(clock, notice))
             rule = BREACH if _next_per_cent(clock) == 100 else rule
-            clock = _told(clock, Mark(clock.next_at_ms, cause.ref), notice)
-        clocks.append(clock)
+            clock = _told(clock, Mark(clock.next_at_ms, cause.ref), notice)  # noqa: PLW2901 - moment by moment
+            if clock.breached is not None:
+                ran_out.append(clock.kind)
+                if clock.kind is ClockKind.DECISION:
+                    clocks += _started(claim, notice, ClockKind.ADVANCE, clock.about, clock.started)
+        clocks[place] = clock
     if not told:
         return Decision(claim, "clocks.tick", "nothing that runs for the claim is due by then")
-    return Decision(replace(claim, clocks=tuple(clocks)), rule, "; ".join(told))
+    claim = replace(claim, clocks=tuple(clocks))
+    if ClockKind.ADVANCE in ran_out:
+        claim, proposed = advances.fall_due(claim, cause)
+        told.append(proposed)
+    return Decision(claim, rule, "; ".join(told))
 
 
 def extend(claim: Claim, notice: Notice, kind: ClockKind, about: str, cause: Cause) -> Clock | None:
@@ -239,13 +254,13 @@ def due_day(clock: Clock, notice: Notice) -> date:
     return date.fromordinal(day_of(clock.due_at_ms - 1, _product(notice).calendar))
 
 
-def _started(claim: Claim, notice: Notice, kind: ClockKind, about: str, cause: Cause) -> Iterator[Clock]:
+def _started(claim: Claim, notice: Notice, kind: ClockKind, about: str, started: Mark) -> Iterator[Clock]:
     """A new clock; none of a kind the product has no length for."""
-    product, started = _product(notice), Mark(cause.at_ms, cause.ref)
+    product = _product(notice)
     terms = _terms(product.terms_at(notice.loss_at_ms), kind, _RULE_OF[kind].cases(claim, notice, about))
     if terms is not None:
-        due_at_ms = moment(cause.at_ms, terms.days, 100, (), product.calendar)
-        next_at_ms = moment(cause.at_ms, terms.days, WARN_PER_CENT[0], (), product.calendar)
+        due_at_ms = moment(started.at_ms, terms.days, 100, (), product.calendar)
+        next_at_ms = moment(started.at_ms, terms.days, WARN_PER_CENT[0], (), product.calendar)
         yield Clock(
             kind=kind,
             about=about,

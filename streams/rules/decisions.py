@@ -1,10 +1,10 @@
-"""What a person decides, by what it is about: a settlement, a complaint, a payment, or the claim as a whole."""
+"""What a person decides, by what it is about: a settlement or advance, a complaint, a payment, the claim as a whole."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from schemas.records import AdjusterDecision, DecisionAction
-from streams.rules import authority, cancellations, complaints, legal, siu, withdrawal
+from streams.rules import advances, authority, cancellations, complaints, legal, siu, withdrawal
 from streams.rules.claim import Claim
 from streams.rules.decision import Cause, Decision, Lookups
 
@@ -22,4 +22,7 @@ RULES: Final[Mapping[DecisionAction, Callable[[Claim, AdjusterDecision, Cause], 
 
 def on_decision(claim: Claim, decision: AdjusterDecision, cause: Cause, seen: Lookups) -> Decision:
     """Take a person's decision. Raises Park and Dead as the rule of its action does."""
+    settles = decision.action in (DecisionAction.APPROVE, DecisionAction.REJECT)
+    if settles and advances.concerns(claim, decision):
+        return advances.on_decision(claim, decision, cause)
     return RULES[decision.action](claim, decision, cause)

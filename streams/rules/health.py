@@ -31,4 +31,5 @@ HEALTH: Final = LineRules(
     {"treatment": CoverKind.MEDICAL, "hospital-stay": CoverKind.HOSPITAL_ALLOWANCE},
     tasks,
     case,
+    so_far=case,
 )

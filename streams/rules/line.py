@@ -32,8 +32,8 @@ class LineRules(Struct, frozen=True):
     """One line of business.
 
     `covers` says which cover answers for each thing a notice may call damaged, in the order covers are settled.
-    `tasks` tells what is still needed, in the order it is told; `case` is what is settled once nothing is. `steps` are
-    those of covers that no other line has.
+    `tasks` tells what is still needed, in the order it is told; `case` is what is settled once nothing is, `so_far` the
+    case by what is known before that, None when nothing is. `steps` are those of covers that no other line has.
     """
 
     product: Product
@@ -41,6 +41,7 @@ class LineRules(Struct, frozen=True):
     tasks: Callable[[Registered], Iterable[Wanted]]
     case: Callable[[Registered], Case]
     steps: Steps = {}
+    so_far: Callable[[Registered], Case | None] = lambda claim: None
 
     def covered(self, notice: Notice, policy: PolicyInForce) -> tuple[str, ...]:
         """The damaged objects the policy has a cover for, in the order covers are settled."""

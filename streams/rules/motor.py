@@ -53,8 +53,19 @@ def _police_reason(claim: Registered) -> str | None:
 
 def case(claim: Registered) -> Case:
     """What was agreed for each damaged object, under the cover that answers for it."""
+    return _case(claim, MOTOR.covered(claim.notice, claim.policy))
+
+
+def so_far(claim: Registered) -> Case | None:
+    """The same of the objects that an amount is agreed for; None while there are none, or the fault is unknown."""
+    agreed = {known.damaged for known in claim.claim.assessed if known.agreed_minor is not None}
+    objects = tuple([it for it in MOTOR.covered(claim.notice, claim.policy) if it in agreed])
+    return _case(claim, objects) if objects and claim.claim.fault is not Fault.UNKNOWN else None
+
+
+def _case(claim: Registered, objects: tuple[str, ...]) -> Case:
     covers, losses = [], dict[str, int | dict[str, int]]()
-    for damaged in MOTOR.covered(claim.notice, claim.policy):
+    for damaged in objects:
         kind, known = COVERS[damaged], claim.claim.assessed_of(damaged)
         if known is None or known.agreed_minor is None:
             raise ValueError(f"claim {claim.claim.number} has no agreed amount for {damaged}")
@@ -73,4 +84,4 @@ COVERS: Final = {
     DamagedObject.THIRD_PARTY_PROPERTY.value: CoverKind.COMPULSORY_MOTOR,
     DamagedObject.OWN_VEHICLE.value: CoverKind.OWN_DAMAGE,
 }
-MOTOR: Final = LineRules(product("motor"), COVERS, tasks, case)
+MOTOR: Final = LineRules(product("motor"), COVERS, tasks, case, so_far=so_far)

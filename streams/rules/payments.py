@@ -13,6 +13,7 @@ from streams.rules.admission import BEFORE_APPROVAL, CONTACT, DECISION, WAKE
 from streams.rules.claim import DEAD, Claim, Notice, Outcome, Payment, PaymentState, SettlementVersion, TaskKind
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.lines import LINES
+from streams.rules.settlement import Case
 
 WRONG_ACCOUNT: Final = "AC"
 """How the ISO 20022 reason codes begin that say something is wrong with the account."""
@@ -76,13 +77,23 @@ def instruct(
     return payment, Output("finance.payment-instruction.v1", claim, instruction, rule, reason)
 
 
+def less_paid(case: Case, claim: Claim) -> Case:
+    """The case, with what was instructed for the claim before as advances on it."""
+    paid_minor = instructed_minor(claim) if claim.payments else 0
+    return replace(case, advances=case.advances + paid_minor) if paid_minor else case
+
+
+def instructed_minor(claim: Claim) -> int:
+    """What was instructed for a claim and is not known to have failed, in minor units."""
+    return sum([payment.amount_minor for payment in claim.payments if payment.state not in DEAD])
+
+
 def unpaid(claim: Claim) -> bool:
     """Whether an amount is approved and neither paid nor on its way: it waits for the claimant, or did not arrive."""
     settlement = claim.settlement
-    if claim.outcome is not Outcome.APPROVED or settlement is None or settlement.payable_minor <= 0:
+    if claim.outcome is not Outcome.APPROVED or settlement is None:
         return False
-    alive = [it.settlement_version for it in claim.payments if it.state not in DEAD]
-    return settlement.version not in alive
+    return sum(settlement.covers.values()) > instructed_minor(claim)
 
 
 def move(

@@ -7,13 +7,13 @@ from msgspec.structs import replace
 
 from schemas.money import format_minor
 from schemas.records import FindingKind, NoticeKind
-from streams.rules import amounts, authority, clause, direct, notices, referrals, risk, spot_checks
-from streams.rules.claim import DEAD, Claim, SettlementVersion, Task, TaskKind
+from streams.rules import advances, amounts, authority, clause, direct, notices, referrals, risk, spot_checks
+from streams.rules.claim import Claim, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.disputes import award_minor, awarded
 from streams.rules.line import LineRules, Registered, Wanted
 from streams.rules.lines import LINES, settle_in_line
-from streams.rules.payments import payee_digest
+from streams.rules.payments import less_paid, payee_digest
 from streams.rules.recoveries import salvage_minor
 from streams.rules.requests import requests
 from streams.rules.settlement import Case, CoverAmount, Settlement, round_half_away
@@ -39,7 +39,11 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     tasks = _open_tasks(wanted, claim.open_tasks, cause)
     if tasks:
         opened = [task for task in tasks if task not in claim.open_tasks]
-        claim = replace(claim, open_tasks=tasks)
+        advance_before = [task for task in claim.open_tasks if task.kind is TaskKind.ADVANCE]
+        claim = replace(claim, open_tasks=(*tasks, *advance_before))
+        if claim.advance is not None:
+            claim, proposed = advances.propose(claim, cause)
+            reason = f"{reason}; {proposed}" if proposed else reason
         outputs = (*outputs, *requests(claim, notice, opened, cause, reason))
         if any(task.kind is TaskKind.DOCUMENTS for task in tasks):
             claim, asked = _ask_for_documents(claim, cause, reason)
@@ -47,7 +51,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
         return Decision(claim, rule, reason, outputs)
     if refused is not None:
         return _propose_rejection(registered, line, cause, f"{reason}; {refused}", outputs)
-    settled = awarded(claim, settle_in_line(line, _less_paid(line.case(registered), claim)))
+    settled = awarded(claim, settle_in_line(line, less_paid(line.case(registered), claim)))
     claim, words = _settle(claim, settled, policy.currency, payee_digest(direct.payee(claim, notice)), cause)
     settlement = claim.settlement
     if settlement is None:
@@ -90,7 +94,7 @@ def _propose_rejection(
     """Nothing is owed as underwriting says, which a person decides: a settlement of nothing, up for that decision."""
     claim, notice, policy, terms = registered
     covers = {line.covers[damaged]: 0 for damaged in line.covered(notice, policy)}
-    paid_minor = -_less_paid(Case(covers=()), claim).advances
+    paid_minor = -less_paid(Case(covers=()), claim).advances
     claim = _version(claim, covers, paid_minor, policy.currency, payee_digest(direct.payee(claim, notice)), cause)
     settlement = claim.settlement
     if settlement is None:
@@ -143,12 +147,6 @@ def _open_tasks(wanted: Sequence[Wanted], before: tuple[Task, ...], cause: Cause
     return tuple([_kept(task, before) for task in made])
 
 
-def _less_paid(case: Case, claim: Claim) -> Case:
-    """The case, with what was instructed for the claim before as advances on it."""
-    paid_minor = sum(payment.amount_minor for payment in claim.payments if payment.state not in DEAD)
-    return replace(case, advances=case.advances + paid_minor) if paid_minor else case
-
-
 def _settle(claim: Claim, settled: Settlement, currency: str, payee: str, cause: Cause) -> tuple[Claim, str]:
     """The claim with its settlement, and how it came about."""
     words = ", ".join(_cover_in_words(cover, currency) for cover in settled.covers)
@@ -166,10 +164,11 @@ def _version(
     """The claim with its settlement, of which `left` is worth something as salvage: another amount, payee or round is a
     new version without approvals, the same keeps the version."""
     before = claim.settlement
-    if before is not None and (before.covers, before.payee, before.round) == (covers, payee, claim.round):
+    now = (covers, payable_minor, payee, claim.round)
+    if before is not None and (before.covers, before.payable_minor, before.payee, before.round) == now:
         return claim if before.salvage_minor == left else replace(claim, settlement=replace(before, salvage_minor=left))
     settlement = SettlementVersion(
-        version=1 if before is None else before.version + 1,
+        version=claim.newest_version + 1,
         covers=covers,
         payable_minor=payable_minor,
         currency=currency,

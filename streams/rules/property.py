@@ -43,6 +43,11 @@ def case(claim: Registered) -> Case:
     return Case(covers=tuple(covers), losses=losses, loss_at_ms=claim.notice.loss_at_ms)
 
 
+def so_far(claim: Registered) -> Case | None:
+    """The same by the survey, also while the loss adjuster has not valued the loss."""
+    return None if claim.claim.found(FindingKind.SURVEY) is None else case(claim)
+
+
 def _valued(claim: Claim) -> Found:
     """What the loss adjuster found, else the surveyor."""
     found = claim.found(FindingKind.LOSS_ADJUSTER) or claim.found(FindingKind.SURVEY)
@@ -56,4 +61,5 @@ PROPERTY: Final = LineRules(
     {"insured-property": CoverKind.PROPERTY, "rescue": CoverKind.RESCUE_COST},
     tasks,
     case,
+    so_far=so_far,
 )

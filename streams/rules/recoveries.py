@@ -114,18 +114,21 @@ def _whole_sum(cover: CoverAmount, insured: int) -> bool:
 def _owed(claim: Claim, notice: Notice) -> Iterator[Owed]:
     """All that is to come back of what is paid, whatever recoveries there are."""
     paid, settlement = paid_minor(claim), claim.settlement
-    if paid == 0 or settlement is None:
+    if paid == 0:
         return
-    currency = settlement.currency
 
     def money(amount_minor: int) -> str:
-        return format_minor(amount_minor, currency)
+        return format_minor(amount_minor, notice.currency)
 
-    owing = _owing(claim, sum(settlement.covers.values()), paid)
+    owing = _owing(claim, 0 if settlement is None else sum(settlement.covers.values()), paid)
     if paid > owing:
         why = f"{money(paid)} were paid and {money(owing)} are owed"
         yield Owed(RecoveryKind.REPAYMENT, paid - owing, why)
-    if claim.outcome is not Outcome.APPROVED or any(it.state in ON_ITS_WAY for it in claim.payments):
+    if (
+        settlement is None
+        or claim.outcome is not Outcome.APPROVED
+        or any(it.state in ON_ITS_WAY for it in claim.payments)
+    ):
         return
     if settlement.salvage_minor:
         why = f"a total loss was paid, and what is left of it is valued at {money(settlement.salvage_minor)}"
@@ -141,14 +144,14 @@ def _owed(claim: Claim, notice: Notice) -> Iterator[Owed]:
 
 
 def _owing(claim: Claim, covers_minor: int, paid: int) -> int:
-    """What is owed of a claim as it is decided: nothing of a fraud; a later round that is rejected leaves what earlier
-    ones paid."""
+    """What is owed of a claim as it is decided: nothing of a fraud; a later round that is rejected or withdrawn leaves
+    what earlier ones paid."""
     if claim.referral is not None and claim.referral.result is SiuResult.CONFIRMED:
         return 0
     match claim.outcome:
         case Outcome.APPROVED:
             return covers_minor
-        case Outcome.REJECTED if claim.round == 1:
+        case Outcome.REJECTED | Outcome.WITHDRAWN if claim.round == 1:
             return 0
     return paid
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from streams.rules.claim import DEAD, Claim, Outcome, PaymentState, Stage, TaskKind
+from streams.rules.payments import unpaid
 
 INVESTIGATING: Final = frozenset(
     {
@@ -46,4 +47,4 @@ def _after_outcome(claim: Claim, outcome: Outcome) -> Stage:
             return Stage.AGREED if agreed else Stage.DECIDED
     alive = [payment.state for payment in claim.payments if payment.state not in DEAD]
     settled = claim.payments[-1].state not in DEAD and all(state is PaymentState.SETTLED for state in alive)
-    return Stage.PAID if settled else Stage.PAYING
+    return Stage.PAID if settled and not unpaid(claim) else Stage.PAYING

@@ -28,11 +28,13 @@ def test_open_clocks_stand_by_when_they_are_due(claimhub: Claimhub) -> None:
         ("2026-04-06", YOUNG, "decision", "running", 5),
         ("2026-04-11", make.CLAIM, "payment", "breached", 10),
         ("2026-05-01", LATE, "decision", "breached", 30),
+        ("2026-05-31", LATE, "advance", "running", 60),
     ]
     assert [(it["source"], it["warned"]) for it in found] == [
         ("motor regulation art. 28", []),
         ("Insurance Law art. 23", [50, 80]),
         ("Insurance Law art. 23", [50, 80]),
+        ("Insurance Law art. 25", [50]),
     ]
     assert found[2]["due"] == "2026-05-01T16:00:00.000Z"
     assert "payment 1" in shown.out and "50 %, 80 %" in shown.out

@@ -85,7 +85,10 @@ def test_ticks_are_rebuilt_where_they_stood(
     assert ran.json["first_difference"] is None and ran.json["equal"]
     with sqlite3.connect(tmp_path / "new.db") as database:
         due = "SELECT claim, due_at_ms IS NULL FROM claims WHERE state ->> 'clocks' LIKE '%next_at_ms%' ORDER BY claim"
-        assert database.execute(due).fetchall() == [("CLM-2026-000007", 1)]
+        assert database.execute(due).fetchall() == [
+            ("CLM-2026-000006", 0),  # the clock of its advance
+            ("CLM-2026-000007", 1),
+        ]
         assert database.execute("SELECT count(*) FROM outbox WHERE topic = 'hub.clock.v1'").fetchall() == [(7,)]
     assert claimhub("replay", "--from-journal", "--since", "2026-01-01", "--json").json["changes"] == []
 

@@ -158,8 +158,8 @@ def test_legal_says_how_a_dispute_ended(claimhub: Claimhub, kafka: Broker, queue
     ("verb", "claim", "role", "more", "code", "says"),
     [
         ("approve", UNKNOWN_CLAIM, "handler", [], 1, "there is no claim"),
-        ("approve", ASKED, "handler", [], 1, "waits for no approval; it waits for amount-check of finance"),
-        ("approve", "CLM-2026-000010", "handler", [], 1, "waits for no approval; it waits for estimate"),
+        ("approve", ASKED, "handler", [], 1, "waits for no approval or advance; it waits for amount-check of finance"),
+        ("approve", "CLM-2026-000010", "handler", [], 1, "waits for no approval or advance; it waits for estimate"),
         ("approve", SMALL, "manager", [], 1, "is decided by handler, not by the manager"),
         ("approve", SMALL, "SECRET", [], 2, "role"),
         ("approve", SMALL, "handler", ["--settlement", "2"], 1, "the decision waits for settlement 2"),
@@ -253,3 +253,30 @@ def test_a_rejected_claim_is_taken_up_again_from_the_queue(
     sent(kafka, queue)
 
     assert claimhub("claim", "show", SMALL, "--json").json["stage"] == "assessing"
+
+
+def test_an_advance_is_shown_approved_or_rejected_like_a_settlement(
+    claimhub: Claimhub, kafka: Broker, ledger: FilledLedger
+) -> None:
+    """With its own version and amount, while the claim waits for its loss adjuster; approved it is paid."""
+    ledger.take(make.policy_of("property", make.PLACE, make.BUILDING))
+    for claim in (SMALL, LARGE):
+        notice = make.notice_of("property", make.PLACE, "insured-property", cause="fire", claim=claim)
+        papers = make.document(kind="list-of-losses", claim=claim), make.finding(loss_minor=120_000_00, claim=claim)
+        ledger.take(notice, *papers)
+    ledger.pass_time(make.LOSS_MS + 70 * make.DAY_MS)
+    found = claimhub("work", "ls", "--role", "handler", "--json").json
+    approved = act(claimhub, "approve", SMALL, "handler-07", "handler")
+    rejected = act(claimhub, "reject", LARGE, "handler-07", "handler")
+    for message in kafka.came(DECISION):
+        take(ledger, message)
+
+    assert [(it["claim"], it["task"], it["settlement_version"], it["amount_minor"]) for it in found] == [
+        (SMALL, "advance", 1, 76_000_00),
+        (LARGE, "advance", 1, 76_000_00),
+    ]
+    assert "[advances.approved]" in approved.err and "[advances.rejected]" in rejected.err
+    paid = [claimhub("claim", "show", claim, "--json").json["payments"] for claim in (SMALL, LARGE)]
+    assert [[it["amount_minor"] for it in payments] for payments in paid] == [[76_000_00], []]
+    assert claimhub("work", "ls", "--json").json == []
+    assert claimhub("verify").code == 0

@@ -142,16 +142,17 @@ def test_half_then_four_fifths_are_warned_of_then_the_breach_is_recorded_each_on
     said = Said().at("2026-03-03T10:00", make.notice())
     told = [said.tick(), said.tick(), said.tick()]
 
-    terms = "30 days after 2026-03-03 (Insurance Law art. 23)"
+    terms, until = "30 days after 2026-03-03 (Insurance Law art. 23)", "2026-05-02, 60 days after 2026-03-03"
+    advance = f"50 % of the advance clock have passed: due by the end of {until} (Insurance Law art. 25)"
     assert told == [
         f"clocks.warning: 50 % of the decision clock have passed: due by the end of 2026-04-02, {terms}",
         f"clocks.warning: 80 % of the decision clock have passed: due by the end of 2026-04-02, {terms}",
-        f"clocks.breach: the decision clock ran out with 2026-04-02: {terms}",
+        f"clocks.breach: the decision clock ran out with 2026-04-02: {terms}; {advance}",
     ]
     clock = said.clock(ClockKind.DECISION)
     assert [mark.at_ms for mark in clock.warned] == [end_of("2026-03-18"), end_of("2026-03-27")]
     assert clock.breached is not None and clock.breached.cause.startswith("hub.clock.v1/1/0/")
-    assert clocks.next_at_ms(said.claim) is None
+    assert clocks.next_at_ms(said.claim) == end_of("2026-04-20"), "of the advance"
     snapshots = [row for row in said.lane.outbox if row.topic == "claims.status.v1"]
     assert [row.rule for row in snapshots[1:]] == ["clocks.warning", "clocks.warning", "clocks.breach"]
     said.at("2026-04-05T10:00", make.estimate(), make.invoice())
