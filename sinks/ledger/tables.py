@@ -29,7 +29,7 @@ metadata: Final = MetaData(
     }
 )
 
-VERSION: Final = "0009"
+VERSION: Final = "0010"
 """The newest migration: what these tables are."""
 
 # Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
@@ -308,6 +308,8 @@ report_claims: Final = Table(
     Column("decided_s", BigInteger),
     Column("agreed_s", BigInteger),
     Column("paying_s", BigInteger),
+    Column("approved_minor", BigInteger, nullable=False),
+    Column("instructed_minor", BigInteger, nullable=False),
 )
 
 report_providers: Final = Table(
@@ -331,6 +333,16 @@ report_movements: Final = Table(
     Column("currency", Word, primary_key=True),
     Column("loss_month", Integer, primary_key=True, autoincrement=False),
     Column("month", Integer, primary_key=True, autoincrement=False),
+    Column("amount_minor", BigInteger, nullable=False),
+)
+
+report_liabilities: Final = Table(
+    "report_liabilities",
+    metadata,
+    Column("kind", Word, primary_key=True),
+    Column("line", Word, primary_key=True),
+    Column("currency", Word, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
     Column("amount_minor", BigInteger, nullable=False),
 )
 

@@ -103,6 +103,8 @@ def _for_people(column: str, value: Any, row: dict[str, Any]) -> object:  # noqa
         return format_minor(value, row["currency"])
     if column.endswith("_bp"):
         return f"{value / 100:.2f} %"
+    if column == "day":
+        return f"{value // 10_000}-{value // 100 % 100:02d}-{value % 100:02d}"
     if column.endswith("month") and value > 1_00_00:
         return f"{value // 100}-{value % 100:02d}"
     return value

@@ -68,6 +68,8 @@ class ClaimFigures(Struct):
     decided_s: int | None = None
     agreed_s: int | None = None
     paying_s: int | None = None
+    approved_minor: int = 0
+    instructed_minor: int = 0
 
 
 class Movement(Struct, frozen=True):

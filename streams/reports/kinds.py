@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from math import ceil
 from typing import Any, Final, NamedTuple
 
@@ -22,8 +23,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from sinks.ledger.tables import report_claims, report_movements, report_people, report_providers
+from sinks.ledger.tables import report_claims, report_liabilities, report_movements, report_people, report_providers
 from streams.reports.claim_figures import TIMED
+from streams.reports.liabilities import APPROVED, INSTRUCTED, RESERVE
 from streams.rules.claim import Outcome, Stage
 
 Values = tuple[Any, ...]
@@ -173,6 +175,21 @@ def _triangles(connection: Connection, days: Days) -> Iterable[Values]:
         yield *row, _months(month) - _months(loss_month), amount, cumulated[row]
 
 
+def _liabilities(connection: Connection, days: Days) -> Iterable[Values]:
+    """Each day of these on which something changed; what came before is in it. Reserves hold what is not paid yet,
+    whether it is decided or not, so the other two are parts of them."""
+    t = report_liabilities.c
+    query = select(t.line, t.currency, t.day, t.kind, t.amount_minor).where(t.day <= days.last)
+    rows = connection.execute(query.order_by(t.line, t.currency, t.day))
+    for (line, currency), group in groupby(rows, lambda row: (row.line, row.currency)):
+        open_ = dict.fromkeys((RESERVE, APPROVED, INSTRUCTED), 0)
+        for day, changes in groupby(group, lambda row: row.day):
+            for change in changes:
+                open_[change.kind] += change.amount_minor
+            if day >= days.first:
+                yield day, line, currency, *open_.values()
+
+
 def _fraud(connection: Connection, days: Days) -> Iterable[Values]:
     """In the month in which SIU confirmed it; the amount is what was still to be paid."""
     m = report_movements.c
@@ -300,6 +317,11 @@ REPORTS: Final[Mapping[str, ReportKind]] = {
             "cumulated_minor",
         ),
         _triangles,
+    ),
+    "liabilities": ReportKind(
+        "What is open at the end of each day: set aside, of it approved and not instructed, instructed and not paid.",
+        ("day", "line", "currency", "reserves_minor", "approved_minor", "instructed_minor"),
+        _liabilities,
     ),
     "leakage": ReportKind(
         "What was paid beyond what was agreed in the end, by month of payment.",

@@ -14,19 +14,21 @@ from sqlalchemy import Connection, Engine, Row, Table, Text, cast, delete, func,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.codec import Codec
-from schemas.records import AdjusterDecision, ClaimStatus, Record, ReserveMovement
+from schemas.records import AdjusterDecision, ClaimStatus, PaymentInstruction, Record, ReserveMovement
 from sinks.ledger.tables import (
     claims,
     journal,
     lanes,
     outbox,
     report_claims,
+    report_liabilities,
     report_marks,
     report_movements,
     report_people,
     report_providers,
 )
 from streams.received import unpack_headers
+from streams.reports import liabilities
 from streams.reports.claim_figures import (
     ClaimFigures,
     Movement,
@@ -42,7 +44,8 @@ from streams.rules.reserves import MOVEMENT
 from streams.rules.sync import STATUS
 
 DECISIONS: Final = "adjuster.decision.v1"
-READ: Final = (STATUS, MOVEMENT)
+INSTRUCTION: Final = "finance.payment-instruction.v1"
+READ: Final = (STATUS, MOVEMENT, INSTRUCTION)
 _PAGE: Final = 40_000
 _AT_ONCE: Final = 5000  # values in one statement: SQLite takes 32 766
 
@@ -65,6 +68,7 @@ class _Page(NamedTuple):
     figures: dict[str, ClaimFigures]
     providers: list[ProviderFigures]
     movements: list[Movement]
+    liabilities: list[liabilities.Liability]
     decided: list[tuple[str, str]]
 
 
@@ -126,16 +130,21 @@ def _followed(connection: Connection, lane: int, rows: Sequence[tuple[str, str, 
     states = dict(_states(connection, numbers))
     for number, claim in states.items():
         describe(figures[number], claim)
-    movements, decided = [], []
+    movements, opened, decided = [], list[liabilities.Liability](), []
     for number, cause, record in rows:
         if isinstance(record, ReserveMovement):
             movements.append(reserved(figures[number], record))
+            opened.append(liabilities.reserved(record))
+        elif isinstance(record, PaymentInstruction):
+            opened.append(liabilities.instructed(figures[number], record))
         elif isinstance(record, ClaimStatus):
+            paid_before = figures[number].paid_minor
             movements += follow(figures[number], record)
+            opened += liabilities.changed(figures[number], record, record.paid_minor - paid_before)
             if cause.startswith(DECISIONS):
                 decided.append((cause, number))
     found = [provider for number, claim in states.items() for provider in providers(figures[number], claim)]
-    return _Page(figures, found, movements, decided)
+    return _Page(figures, found, movements, opened, decided)
 
 
 def _states(connection: Connection, numbers: Iterable[str]) -> Iterator[tuple[str, Claim]]:
@@ -156,6 +165,11 @@ def _write(connection: Connection, page: _Page) -> None:
         known = page.figures[movement.claim]
         moved[movement.kind, known.line, known.currency, known.loss_month, movement.month] += movement.amount_minor
     _add(connection, report_movements, moved)
+    open_: Counter[tuple[str | int, ...]] = Counter()
+    for liability in page.liabilities:
+        known = page.figures[liability.claim]
+        open_[liability.kind, known.line, known.currency, liability.day] += liability.amount_minor
+    _add(connection, report_liabilities, open_)
 
 
 def _write_people(connection: Connection, codec: Codec, page: _Page) -> None:

@@ -22,6 +22,7 @@ from sinks.ledger.port import OutboxRow, TopicIdentity
 from sinks.ledger.tables import (
     payments,
     report_claims,
+    report_liabilities,
     report_marks,
     report_movements,
     report_people,
@@ -117,7 +118,8 @@ class FilledLedger:
     def forget_reports(self) -> None:
         """Take away what reports keep, so that the next one begins anew."""
         with self.engine() as engine, engine.begin() as connection:
-            for table in (report_marks, report_claims, report_providers, report_movements, report_people):
+            kept = (report_claims, report_providers, report_movements, report_liabilities, report_people)
+            for table in (report_marks, *kept):
                 connection.execute(delete(table))
 
     def close(self) -> None:

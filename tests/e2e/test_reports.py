@@ -178,6 +178,24 @@ def test_a_confirmed_fraud_is_what_was_not_paid(
         assert [(it["month"], it["stopped_minor"]) for it in report(claimhub, "fraud")] == [(202604, 70_000_00)]
 
 
+def test_what_is_open_is_told_for_each_day_on_which_it_changed(claimhub: Claimhub, filled: FilledLedger) -> None:
+    """Instructed until it is paid; what was paid, rejected or not accepted is set aside no more."""
+    days = {it["day"]: it for it in report(claimhub, "liabilities")}
+    told = claimhub("reports", "liabilities").out
+
+    assert {day: days[day]["instructed_minor"] for day in (20260401, 20260406, 20260410, 20260506, 20260605)} == {
+        20260401: 0,
+        20260406: 2_300_00,
+        20260410: 66_800_00,
+        20260506: 64_500_00,
+        20260605: 0,
+    }
+    assert days[20260410]["reserves_minor"] == 66_800_00 and {it["approved_minor"] for it in days.values()} == {0}
+    assert days[20260605]["reserves_minor"] == days[20260506]["reserves_minor"] - 64_500_00 > 0
+    assert [it["day"] for it in report(claimhub, "liabilities", "--from", "2026-06-01")] == [20260605]
+    assert "2026-06-05" in told
+
+
 def test_shops_and_people_stand_beside_each_other(claimhub: Claimhub, filled: FilledLedger) -> None:
     """A supplement counts to its shop, a decision to who took it, open work to whom it is asked of."""
     shops = {it["provider"]: it for it in report(claimhub, "providers")}
