@@ -262,12 +262,15 @@ class RepairOrder(Record, frozen=True, kw_only=True):
 
 
 class HospitalRequestKind(StrEnum):
-    """What a hospital is asked for; a guarantee asks for a bill and promises to pay it, an advice tells of that."""
+    """What a hospital is asked for; a guarantee asks for a bill and promises to pay it, an advice tells of that. An
+    anomaly notice says that its record and its bill differ, and asks it to correct the record."""
 
     BILL = "bill"
     DISABILITY = "disability"
     GUARANTEE = "guarantee"
     SETTLEMENT_ADVICE = "settlement-advice"
+    RECORD = "record"
+    ANOMALY_NOTICE = "anomaly-notice"
 
 
 class HospitalRequest(Record, frozen=True, kw_only=True):
@@ -989,3 +992,22 @@ class CancellationRequest(Record, frozen=True, kw_only=True):
     cause: Text
     rule: Identifier
     reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class HospitalRecord(Record, frozen=True, kw_only=True):
+    """A hospital's record of one stay or visit: when, in which department, for what. A later one of the same
+    `record_id` corrects it. `diagnosis` is its code (ICD-10), the content's SHA-256 identifies the paper."""
+
+    claim: Identifier
+    hospital: Identifier
+    record_id: Identifier
+    admitted_at_ms: TimeMs
+    discharged_at_ms: TimeMs
+    department: Text
+    diagnosis: Annotated[str, Meta(pattern="^[A-Z][0-9]{2}(\\.[0-9A-Za-z]{1,8})?$")]
+    sha256: Sha256
+    issued_at_ms: TimeMs
+
+    def __post_init__(self) -> None:
+        if self.discharged_at_ms < self.admitted_at_ms:
+            raise ValueError("discharged_at_ms is before admitted_at_ms")

@@ -29,6 +29,7 @@ from schemas.records import (
     Estimate,
     Finding,
     HospitalBill,
+    HospitalRecord,
     HospitalRequest,
     InvestigationRequest,
     Invoice,
@@ -204,6 +205,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("hub.same-paper.v1", _INTERNAL, SamePaper),
         _topic(BREAKS, _OUT, Break, Key.NONE),
         _topic("finance.cancellation-request.v1", _OUT, CancellationRequest, retention_days=None),
+        _topic("hospital.record.v1", _IN, HospitalRecord),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

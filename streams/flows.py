@@ -16,6 +16,7 @@ from schemas.records import (
     Estimate,
     Finding,
     HospitalBill,
+    HospitalRecord,
     Invoice,
     LegalOutcome,
     LossNotice,
@@ -39,6 +40,7 @@ from streams.rules import (
     contact,
     decisions,
     finance,
+    hospital_records,
     intake,
     legal,
     payment_status,
@@ -111,4 +113,5 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "reinsurance.reply.v1": Flow(ReinsuranceReply, reinsurance.on_reply),
     "regulator.acknowledgement.v1": Flow(RegulatorAcknowledgement, regulator.on_acknowledgement),
     "underwriting.clause-answer.v1": Flow(ClauseAnswer, clause_answers.on_clause_answer, looks_up=_policy_of_answer),
+    "hospital.record.v1": Flow(HospitalRecord, hospital_records.on_record),
 }

@@ -26,6 +26,7 @@ from schemas.records import (
     Finding,
     FindingKind,
     HospitalBill,
+    HospitalRecord,
     Invoice,
     Line,
     LossNotice,
@@ -350,6 +351,23 @@ def bill(*nets: int, **changes: object) -> HospitalBill:
     }
     values.update(changes)
     return HospitalBill(**values)
+
+
+def hospital_record(**changes: object) -> HospitalRecord:
+    """A hospital's record of the days its usual bill is for."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "hospital": "hospital-11",
+        "record_id": "ZY-1",
+        "admitted_at_ms": LOSS_MS,
+        "discharged_at_ms": LOSS_MS + 2 * DAY_MS,
+        "department": "骨科",
+        "diagnosis": "S82.2",
+        "sha256": digest(changes.get("claim", CLAIM), "record"),
+        "issued_at_ms": LOSS_MS + 3 * DAY_MS,
+    }
+    values.update(changes)
+    return HospitalRecord(**values)
 
 
 def siu_outcome(result: SiuResult = SiuResult.CLEARED, number: int = 1, **changes: object) -> SiuOutcome:

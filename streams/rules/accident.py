@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from schemas.records import FindingKind
 from streams.rules.claim import TaskKind
 from streams.rules.line import LineRules, Registered, Wanted
-from streams.rules.medical import BY_BILL, billed_case
+from streams.rules.medical import BY_BILL, billed_case, record_tasks
 from streams.rules.product import product
 from streams.rules.settlement import Case, CoverKind
 
@@ -28,6 +28,7 @@ def tasks(claim: Registered) -> Iterator[Wanted]:
         yield Wanted(TaskKind.BILL, "hospital")
     if CoverKind.DISABILITY in kinds and known.found(FindingKind.DISABILITY) is None:
         yield Wanted(TaskKind.DISABILITY, "hospital")
+    yield from record_tasks(claim)
 
 
 def case(claim: Registered) -> Case:

@@ -11,6 +11,7 @@ FINDING: Final = "investigation.finding.v1"
 ESTIMATE: Final = "repair.estimate.v1"
 INVOICE: Final = "repair.invoice.v1"
 BILL: Final = "hospital.bill.v1"
+HOSPITAL_RECORD: Final = "hospital.record.v1"
 DOCUMENT: Final = "reporting.document.v1"
 AMOUNT_ANSWER: Final = "finance.amount-answer.v1"
 DECISION: Final = "adjuster.decision.v1"
@@ -22,7 +23,7 @@ LEGAL_OUTCOME: Final = "legal.outcome.v1"
 FOR_POLICY: Final = (NOTICE, WAKE)
 """What may bring a noticed claim its policy."""
 
-BEFORE_SETTLEMENT: Final = (NOTICE, DOCUMENT, FINDING, ESTIMATE, INVOICE, BILL, CLAUSE_ANSWER)
+BEFORE_SETTLEMENT: Final = (NOTICE, DOCUMENT, FINDING, ESTIMATE, INVOICE, BILL, HOSPITAL_RECORD, CLAUSE_ANSWER)
 """What may still be missing before a registered claim's settlement can be computed."""
 
 BEFORE_APPROVAL: Final = (*BEFORE_SETTLEMENT, AMOUNT_ANSWER, SIU_OUTCOME, LEGAL_OUTCOME)

@@ -12,8 +12,9 @@ from streams.rules import same_paper
 from streams.rules.admission import check_policy_currency, undecided
 from streams.rules.claim import Claim, KeptBill
 from streams.rules.decision import Cause, Decision, Lookups
+from streams.rules.hospital_records import differing
 from streams.rules.lines import LINES, terms_of
-from streams.rules.medical import BY_BILL
+from streams.rules.medical import paid_by_bill
 from streams.rules.progress import advance
 
 
@@ -32,8 +33,7 @@ def on_bill(claim: Claim, bill: HospitalBill, cause: Cause, seen: Lookups) -> De
     """
     notice, policy = undecided(claim, "the bill")
     check_policy_currency(bill.currency, policy, "the bill")
-    line = LINES[notice.line]
-    if not any(line.covers[damaged] in BY_BILL for damaged in line.covered(notice, policy)):
+    if not paid_by_bill(LINES[notice.line], notice, policy):
         raise Dead("not-covered", "claim: neither notice nor policy have something a hospital's bill is paid for")
     paper = f"{bill.issuer}/{bill.code}/{bill.number}"
     tolerance_minor = terms_of(notice).tolerance_minor
@@ -57,7 +57,8 @@ def on_bill(claim: Claim, bill: HospitalBill, cause: Cause, seen: Lookups) -> De
     bills = tuple(sorted((*claim.bills, kept), key=lambda one: one.paper))
     total = format_minor(bill.total_minor, bill.currency)
     reason = f"bill of {bill.hospital} over {total}: {eligible.words}"
-    return advance(replace(claim, bills=bills), cause, "bills.bill", reason)
+    claim = replace(claim, bills=bills)
+    return advance(claim, cause, "bills.bill", reason, differing(claim, notice, kept, cause))
 
 
 def eligible_of(bill: HospitalBill, catalogue: Mapping[BillKind, tuple[str, ...]], tolerance_minor: int) -> Eligible:

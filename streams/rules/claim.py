@@ -48,6 +48,7 @@ class TaskKind(StrEnum):
     LEGAL = "legal"
     CLAUSE_QUERY = "clause-query"
     ADVANCE = "advance"
+    HOSPITAL_RECORD = "hospital-record"
 
 
 class Task(_Part, frozen=True, kw_only=True):
@@ -162,6 +163,17 @@ class KeptBill(_Part, frozen=True, kw_only=True):
     discharged_at_ms: int
     eligible_minor: int
     paid_by_others_minor: int = 0
+
+
+class KeptRecord(_Part, frozen=True, kw_only=True):
+    """A hospital's record of one stay or visit, as far as decisions rest on it."""
+
+    id: str
+    hospital: str
+    admitted_at_ms: int
+    discharged_at_ms: int
+    issued_at_ms: int
+    sha256: str
 
 
 class SettlementVersion(_Part, frozen=True, kw_only=True):
@@ -432,6 +444,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     clauses: tuple[ClauseAnswered, ...] = ()
     same_papers: tuple[str, ...] = ()
     advance: Advance | None = None
+    hospital_records: tuple[KeptRecord, ...] = ()
 
     @property
     def fault(self) -> Fault:

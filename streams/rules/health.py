@@ -7,7 +7,7 @@ from schemas.money import format_minor
 from schemas.records import FindingKind
 from streams.rules.claim import TaskKind
 from streams.rules.line import LineRules, Registered, Wanted
-from streams.rules.medical import billed_case, billed_minor
+from streams.rules.medical import billed_case, billed_minor, record_tasks
 from streams.rules.product import product
 from streams.rules.settlement import Case, CoverKind
 
@@ -19,6 +19,7 @@ def tasks(claim: Registered) -> Iterator[Wanted]:
     limit = claim.terms.above_minor["hospital-check"]
     if billed_minor(claim.claim) > limit and claim.claim.found(FindingKind.HOSPITAL_CHECK) is None:
         yield Wanted(TaskKind.HOSPITAL_CHECK, "hospital", f"billed above {format_minor(limit, claim.notice.currency)}")
+    yield from record_tasks(claim)
 
 
 def case(claim: Registered) -> Case:

@@ -1,11 +1,16 @@
-"""What hospital bills come to in a settlement: shared by the lines that pay them."""
+"""What hospital bills come to in a settlement, and whether the hospital's records bear them out: shared by the lines
+that pay them."""
 
+from collections.abc import Iterator
+from datetime import date
 from typing import Final
 
 from msgspec.structs import replace
 
-from streams.rules.claim import Claim, KeptBill
-from streams.rules.line import LineRules, Registered, cover_terms
+from schemas.money import format_minor
+from schemas.records import FindingKind
+from streams.rules.claim import Claim, KeptBill, KeptRecord, Notice, PolicyInForce, TaskKind
+from streams.rules.line import LineRules, Registered, Wanted, cover_terms
 from streams.rules.settlement import Case, CoverKind
 
 BY_BILL: Final = frozenset({CoverKind.MEDICAL, CoverKind.HOSPITAL_ALLOWANCE})
@@ -13,6 +18,12 @@ BY_BILL: Final = frozenset({CoverKind.MEDICAL, CoverKind.HOSPITAL_ALLOWANCE})
 
 _DAY_MS: Final = 86_400_000
 _SHANGHAI_MS: Final = 28_800_000  # China keeps one time all year
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+
+
+def paid_by_bill(line: LineRules, notice: Notice, policy: PolicyInForce) -> bool:
+    """Whether the claim is about something a hospital's bill is paid for."""
+    return any(line.covers[damaged] in BY_BILL for damaged in line.covered(notice, policy))
 
 
 def billed_minor(claim: Claim) -> int:
@@ -22,7 +33,44 @@ def billed_minor(claim: Claim) -> int:
 
 def days_in_hospital(bill: KeptBill) -> int:
     """Calendar days from the day of admission to the day of discharge."""
-    return (bill.discharged_at_ms + _SHANGHAI_MS) // _DAY_MS - (bill.admitted_at_ms + _SHANGHAI_MS) // _DAY_MS
+    return (hospital_day(bill.discharged_at_ms) - hospital_day(bill.admitted_at_ms)).days
+
+
+def hospital_day(at_ms: int) -> date:
+    """The day a moment lies in where the hospital is."""
+    return date.fromordinal(_EPOCH + (at_ms + _SHANGHAI_MS) // _DAY_MS)
+
+
+def record_of(claim: Claim, bill: KeptBill) -> KeptRecord | None:
+    """The record that is for a bill: of its hospital one whose days contain the bill's, else the newest."""
+    records = [record for record in claim.hospital_records if record.hospital == bill.hospital]
+    return next((it for it in records if contains(it, bill)), max(records, key=_issued, default=None))
+
+
+def contains(record: KeptRecord, bill: KeptBill) -> bool:
+    """Whether the patient was there on all days of the bill, as the record says."""
+    began = hospital_day(record.admitted_at_ms) <= hospital_day(bill.admitted_at_ms)
+    return began and hospital_day(bill.discharged_at_ms) <= hospital_day(record.discharged_at_ms)
+
+
+def record_tasks(claim: Registered) -> Iterator[Wanted]:
+    """The hospital's records when its bills are high, and a look at it when a record does not bear out its bill."""
+    limit = claim.terms.above_minor["hospital-record"]
+    high = billed_minor(claim.claim) > limit
+    check = claim.claim.found(FindingKind.HOSPITAL_CHECK)
+    for hospital in dict.fromkeys(bill.hospital for bill in claim.claim.bills):
+        bills = [bill for bill in claim.claim.bills if bill.hospital == hospital]
+        records = [(bill, record_of(claim.claim, bill)) for bill in bills]
+        if high and any(record is None for _, record in records):
+            about = f"{hospital}, billed above {format_minor(limit, claim.notice.currency)}"
+            yield Wanted(TaskKind.HOSPITAL_RECORD, "hospital", about)
+        for bill, record in records:
+            if record is None or contains(record, bill):
+                continue
+            since_ms = max(record.issued_at_ms, bill.discharged_at_ms)
+            if check is None or check.found_at_ms < since_ms:
+                yield Wanted(TaskKind.HOSPITAL_CHECK, "hospital", f"the record of {hospital} does not contain its bill")
+                break
 
 
 def billed_case(claim: Registered, line: LineRules) -> Case:
@@ -44,3 +92,7 @@ def billed_case(claim: Registered, line: LineRules) -> Case:
         disability_grade=grades[0] if grades else None,
         loss_at_ms=claim.notice.loss_at_ms,
     )
+
+
+def _issued(record: KeptRecord) -> tuple[int, str]:
+    return record.issued_at_ms, record.id

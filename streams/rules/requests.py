@@ -146,6 +146,7 @@ _TOPIC_AND_RECORD: Final[Mapping[TaskKind, tuple[str, Callable[[Asked], Record]]
     TaskKind.LOSS_ADJUSTER: (_INVESTIGATION, _investigation(FindingKind.LOSS_ADJUSTER)),
     TaskKind.RE_INSPECTION: (_INVESTIGATION, _investigation(FindingKind.RE_INSPECTION)),
     TaskKind.BILL: (_HOSPITAL, _hospital(HospitalRequestKind.BILL)),
+    TaskKind.HOSPITAL_RECORD: (_HOSPITAL, _hospital(HospitalRequestKind.RECORD)),
     TaskKind.DISABILITY: (_HOSPITAL, _hospital(HospitalRequestKind.DISABILITY)),
     TaskKind.ESTIMATE: (_ORDER, _order(OrderKind.ESTIMATE)),
     TaskKind.INVOICE: (_ORDER, _order(OrderKind.REPAIR)),
