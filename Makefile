@@ -24,7 +24,7 @@ demo: .venv/.ready ## play three claims through the hub, here and now, without a
 	@$(BIN)/claimhub demo
 
 # A test process that ends hard ends the run, with the name of its test: to go on would mean to wait for ever.
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --max-worker-restart 0
+PYTEST := $(BIN)/pytest --numprocesses 3 --max-worker-restart 0
 
 test: .venv/.ready-dev ## run the tests on a real Kafka and PostgreSQL, started by the tests (ARGS="-k name")
 	$(PYTEST) -m "not slow" $(ARGS)

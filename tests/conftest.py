@@ -1,10 +1,14 @@
 """What every test may ask for: real services, started once for the session when first asked for."""
 
+import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests import services
 
@@ -20,6 +24,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture, mark in SERVICES.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: (not _asks_for_kafka(item.path), "unit" in item.path.parts))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Share the tests among processes by file, all of Kafka's to the first: one Kafka to start, for one to have its
+    topics made anew at a time. The order is that of the sorted items: long ones first, short ones last."""
+    config.option.loadscopereorder = False
+    return _KafkaTogether(config, log)
+
+
+class _KafkaTogether(LoadFileScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "kafka" if _asks_for_kafka(self.config.rootpath / file) else file
+
+
+@cache
+def _asks_for_kafka(file: Path) -> bool:
+    return "kafka_url: str" in file.read_text()
 
 
 @pytest.fixture(scope="session")

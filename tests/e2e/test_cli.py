@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from msgspec import to_builtins
 
 from schemas.partitioner import partition_for
@@ -27,7 +26,6 @@ from streams.sync_board import Drift
 from tests import claims as make
 from tests.e2e.conftest import Broker, Claimhub
 from tests.e2e.filled_ledger import POISON, FilledLedger
-from tests.integration.hub_world import fresh_topics
 
 NOTICE, ESTIMATE, INVOICE = "reporting.loss-notice.v1", "repair.estimate.v1", "repair.invoice.v1"
 INSTRUCTION: Final = "finance.payment-instruction.v1"
@@ -371,24 +369,6 @@ def test_drift_over_the_limit_is_exit_1(
 
     assert claimhub("sync", "ls", "--drift", "--department", "siu").code == 1
     assert claimhub("sync", "ls", "--department", "siu").code == 0
-
-
-def test_topics_apply_makes_what_is_missing_and_tells_what_does_not_fit(
-    claimhub: Claimhub, kafka_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a real Kafka: nothing in a dry run, then all, then nothing more; another count of partitions is exit 1."""
-    monkeypatch.setenv("CLAIMHUB_KAFKA", kafka_url)
-    with fresh_topics(kafka_url):
-        admin = AdminClient({"bootstrap.servers": kafka_url})
-        admin.delete_topics([NOTICE])[NOTICE].result(10)
-        _wait(lambda: claimhub("topics", "apply", "--dry-run").out == f"would create {NOTICE} with 4 partitions\n")
-        assert claimhub("topics", "apply", "--json").json["created"] == [NOTICE]
-        _wait(lambda: claimhub("topics", "apply").out == "every topic is there\n")
-        assert all(check["ok"] for check in claimhub("doctor", "--json").json if check["name"] in ("kafka", "topics"))
-        monkeypatch.setenv("CLAIMHUB_LANES", "5")
-        apply = claimhub("topics", "apply")
-        assert apply.code == 1 and f"{NOTICE} has 4 partitions, the setting lanes says 5" in apply.out
-        assert claimhub("up").code == 69
 
 
 # -- what is missing
