@@ -709,13 +709,17 @@ def positions_accept_loss(
 
 
 @app.command()
-def settle(as_json: Json = False) -> None:
+def settle(
+    product: Annotated[Path | None, typer.Option(help="A product file: its own covers may be settled too.")] = None,
+    as_json: Json = False,
+) -> None:
     """Compute what is owed in the case, or list of cases, on standard input. Touches no ledger."""
     from streams.commands import send
     from streams.commands import settle as cases
 
+    steps = cases.read_steps(product)
     text, _ = send.read_file("-")
-    found = cases.settle_all(text)
+    found = cases.settle_all(text, steps)
     _print(found, cases.show_settlement, as_json)
 
 

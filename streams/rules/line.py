@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from streams.rules.claim import Claim, Notice, PolicyInForce, TaskKind
 from streams.rules.product import Product, Terms
-from streams.rules.settlement import Case, CoverTerms, Steps
+from streams.rules.settlement import Case, CoverTerms
 
 
 class Registered(NamedTuple):
@@ -33,14 +33,13 @@ class LineRules(Struct, frozen=True):
 
     `covers` says which cover answers for each thing a notice may call damaged, in the order covers are settled.
     `tasks` tells what is still needed, in the order it is told; `case` is what is settled once nothing is, `so_far` the
-    case by what is known before that, None when nothing is. `steps` are those of covers that no other line has.
+    case by what is known before that, None when nothing is.
     """
 
     product: Product
     covers: Mapping[str, str]
     tasks: Callable[[Registered], Iterable[Wanted]]
     case: Callable[[Registered], Case]
-    steps: Steps = {}
     so_far: Callable[[Registered], Case | None] = lambda claim: None
 
     def covered(self, notice: Notice, policy: PolicyInForce) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from streams.rules.line import LineRules
 from streams.rules.motor import MOTOR
 from streams.rules.product import Terms
 from streams.rules.property import PROPERTY
-from streams.rules.settlement import STEPS, Case, Settlement, settle
+from streams.rules.settlement import Case, Settlement, settle, steps_of
 
 LINES: Final[dict[str, LineRules]] = {
     Line.MOTOR: MOTOR,
@@ -27,4 +27,4 @@ def terms_of(notice: Notice) -> Terms:
 
 def settle_in_line(line: LineRules, case: Case) -> Settlement:
     """What is owed in a case of this line of business. Raises CaseError."""
-    return settle(case, {**STEPS, **line.steps} if line.steps else STEPS)
+    return settle(case, steps_of(line.product))

@@ -197,7 +197,8 @@ D = TypeVar("D", bound=_Dated)
 
 class Product(_Data, frozen=True, kw_only=True):
     """A product file; terms and limits are newest first. `facts` are what a notice must tell, `purpose` is the ISO
-    20022 external purpose code of its payments, `calendar` has the days that clocks count."""
+    20022 external purpose code of its payments, `calendar` has the days that clocks count. `covers` are the steps of
+    the covers that no other product has, in order."""
 
     currency: str
     calendar: Calendar
@@ -205,6 +206,7 @@ class Product(_Data, frozen=True, kw_only=True):
     facts: tuple[RequiredFact, ...] = ()
     terms: tuple[Terms, ...]
     compulsory: tuple[Compulsory, ...] = ()
+    covers: Mapping[str, tuple[str, ...]] = {}
 
     def terms_at(self, loss_at_ms: int) -> Terms:
         """The terms for a loss at this time; the oldest ones for any loss before them."""

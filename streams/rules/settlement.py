@@ -7,7 +7,7 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, ValidationError, convert, field
 
-from streams.rules.product import CompulsoryBucket, CompulsoryLimits, product
+from streams.rules.product import CompulsoryBucket, CompulsoryLimits, Product, product
 
 Exact = int | Fraction
 T = TypeVar("T")
@@ -236,6 +236,15 @@ STEPS: Final[Steps] = {
     CoverKind.RESCUE_COST: ("average", "limit"),
 }
 WITHOUT_LOSS: Final = frozenset({CoverKind.HOSPITAL_ALLOWANCE, CoverKind.DISABILITY})
+
+
+def steps_of(product: Product) -> Steps:
+    """The steps of every cover, those that only this product has included. Raises CaseError for a step there is not."""
+    for cover, names in product.covers.items():
+        for name in names:
+            if name not in RULES:
+                raise CaseError(f"covers.{cover}", f"there is no step {name}; they are {', '.join(RULES)}")
+    return {**STEPS, **product.covers} if product.covers else STEPS
 
 
 def settle(case: Case, steps: Steps = STEPS) -> Settlement:

@@ -31,6 +31,7 @@ NOTICE, ESTIMATE, INVOICE = "reporting.loss-notice.v1", "repair.estimate.v1", "r
 INSTRUCTION: Final = "finance.payment-instruction.v1"
 PERSONAL: Final = ("投保人甲", "驾驶人甲", "报案人甲", "13800000000", make.PAYEE.account, make.PLATE)
 UNKNOWN_CLAIM: Final = "CLM-2026-999999"
+TRAVEL: Final = Path(__file__).parents[1] / "unit/rules/travel/product.toml"
 
 
 READS: Final = ("claim show", "claim timeline", "claim why", "payments ls", "parked ls", "dead-letters ls", "verify")
@@ -497,6 +498,25 @@ def test_a_loss_is_accepted_of_an_inbound_place_for_a_reason_only(
     refused = claimhub("positions", "accept-loss", place, "--reason", reason, "--yes")
 
     assert refused.code == 2 and says in refused.err
+
+
+def test_settle_knows_the_covers_that_only_a_product_has(claimhub: Claimhub, tmp_path: Path) -> None:
+    """With its file; without it they are none. A file that is no product is refused, and says what is wrong."""
+    case = json.dumps(
+        {"covers": [{"cover": "travel-delay", "sum_insured": 50_000}], "losses": {"travel-delay": 60_000}}
+    )
+    settled = claimhub("settle", "--json", "--product", str(TRAVEL), stdin=case)
+    without = claimhub("settle", "--json", stdin=case)
+    odd, broken = tmp_path / "odd.toml", tmp_path / "broken.toml"
+    odd.write_text(TRAVEL.read_text().replace('["limit"]', '["guess"]'))
+    broken.write_text("currency = 1")
+
+    (cover,) = settled.json["covers"]
+    assert (cover["amount"], [step["step"] for step in cover["steps"]]) == (50_000, ["limit"])
+    assert without.code == 2 and "covers[0].cover: is no cover" in without.err
+    for file, said in ((odd, "covers.travel-delay: there is no step guess"), (broken, "is no product"), (tmp_path, "")):
+        ran = claimhub("settle", "--product", str(file), stdin=case)
+        assert (ran.code, ran.out) == (2, "") and said in ran.err
 
 
 def test_settle_prints_what_is_owed_and_names_the_field_of_an_impossible_case(claimhub: Claimhub) -> None:

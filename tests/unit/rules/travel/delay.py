@@ -29,5 +29,4 @@ TRAVEL: Final = LineRules(
     {"delay": COVER},
     tasks,
     case,
-    steps={COVER: ("limit",)},
 )
