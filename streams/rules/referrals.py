@@ -25,6 +25,8 @@ def referral_id(claim: str, number: int) -> str:
 def refer(claim: Claim, found: tuple[risk.Signal, ...], terms: Terms, cause: Cause) -> tuple[Claim, tuple[Output, ...]]:
     """The claim with the referral that its signals ask for, and that to send. A score is referred once; a claim is
     referred anew when its score has risen, unless SIU has confirmed the fraud."""
+    if not found:
+        return claim, ()
     score, before = risk.score(found), claim.referral
     if score < terms.risk.refer_from:
         return claim, ()
