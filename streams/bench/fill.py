@@ -32,10 +32,11 @@ _COPIED: Final[Mapping[str, Mapping[str, str]]] = {
     "outbox": {"seq": "seq + copy * seqs", "key": _CLAIM, "subject": _CLAIM},
     "claims": {"claim": _CLAIM, "state": f"replace(state::text, claim, {_CLAIM})::json"},
     "payments": {"id": "'PI' || substr(md5(id || copy), 1, 30)", "claim": _CLAIM},
+    "traces": {"digest": "hashint8extended(digest, copy)", "claim": _CLAIM},
 }
 # Kept up to date row by row these would take most of the time: claims lie all over them.
 _BUILT_AFTERWARDS: Final = {"journal": "journal_subject", "outbox": "outbox_subject"}
-_BY_SIZE: Final = (["outbox"], ["journal", "claims", "payments"])
+_BY_SIZE: Final = (["outbox"], ["journal", "claims", "payments", "traces"])
 _SAY_EVERY: Final = 25
 _SESSION: Final = "-c synchronous_commit=off -c maintenance_work_mem=512MB -c max_parallel_maintenance_workers=0"
 

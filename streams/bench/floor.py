@@ -18,7 +18,7 @@ from connectors.registry import EmbeddedRegistry
 from schemas import generated
 from schemas.topics import INBOUND, OUTBOUND, avro_schema
 from sinks.ledger.open import open_ledger
-from sinks.ledger.port import ClaimRow, JournalRow, Lane, LaneCommit, Ledger, OutboxRow, PaymentRow
+from sinks.ledger.port import ClaimRow, JournalRow, Lane, LaneCommit, Ledger, OutboxRow, PaymentRow, TraceRow
 from streams.app import tune_the_interpreter
 from streams.bench.templates import CLAIM, Template, templates
 from streams.cluster import KafkaCluster
@@ -67,6 +67,7 @@ class Rows:
         outbox: list[OutboxRow] = []
         states: dict[str, ClaimRow] = {}
         payments: dict[str, PaymentRow] = {}
+        traces: list[TraceRow] = []
         for (topic, offset, _, value, headers, at_ms), fields in records:
             after[topic] = offset + 1
             claim = fields["claim"]
@@ -84,6 +85,7 @@ class Rows:
             if template.payment is not None:
                 payment = template.payment._replace(id=template.payment.id[:20] + claim, claim=claim, lane=no)
                 payments[claim] = payment
+            traces += [TraceRow(trace.digest ^ hash(claim), at_ms, claim, no) for trace in template.traces]
             self._outputs(outbox, lane, template, claim, ref, at_ms)
         positions = [(topic, old, after[topic]) for topic, old in lane.positions.items() if after[topic] != old]
         lane.positions = after
@@ -98,6 +100,7 @@ class Rows:
             journal=journal,
             claims=list(states.values()),
             payments=list(payments.values()),
+            traces=traces,
             outbox=outbox,
         )
 

@@ -7,7 +7,7 @@ import msgspec
 from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec
 from schemas.records import Record
-from sinks.ledger.port import OutboxRow, PaymentRow
+from sinks.ledger.port import OutboxRow, PaymentRow, TraceRow
 from streams.bench.workload import STEPS, policies, record
 from streams.decide import Decider, LaneState, Lookup
 from streams.received import Parser, Received
@@ -39,6 +39,7 @@ class Template(msgspec.Struct, frozen=True):
     due_at_ms: int | None
     payment: PaymentRow | None
     outputs: tuple[OutputTemplate, ...]
+    traces: tuple[TraceRow, ...]
 
 
 def templates() -> dict[tuple[str, int], Template]:
@@ -66,6 +67,7 @@ def templates() -> dict[tuple[str, int], Template]:
             due_at_ms=claim.due_at_ms,
             payment=next(iter(effects.payments.values()), None),
             outputs=tuple(_output(codec, output) for output in effects.outbox),
+            traces=tuple(effects.traces),
         )
     return made
 
