@@ -53,6 +53,8 @@ class DamagedObject(StrEnum):
 
     OWN_VEHICLE = "own-vehicle"
     THIRD_PARTY_PROPERTY = "third-party-property"
+    THIRD_PARTY_INJURY = "third-party-injury"
+    THIRD_PARTY_DISABILITY = "third-party-disability"
 
 
 class Bucket(StrEnum):

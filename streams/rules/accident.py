@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from schemas.records import FindingKind
 from streams.rules.claim import TaskKind
 from streams.rules.line import LineRules, Registered, Wanted
-from streams.rules.medical import BY_BILL, billed_case, record_tasks
+from streams.rules.medical import billed_case, paid_by_bill, record_tasks
 from streams.rules.product import product
 from streams.rules.settlement import Case, CoverKind
 
@@ -24,7 +24,7 @@ def tasks(claim: Registered) -> Iterator[Wanted]:
         by_police = claim.notice.cause == TRAFFIC
         yield Wanted(TaskKind.POLICE, "police") if by_police else Wanted(TaskKind.WITNESS, "witness")
     kinds = {ACCIDENT.covers[damaged] for damaged in ACCIDENT.covered(claim.notice, claim.policy)}
-    if kinds & BY_BILL and not known.bills:
+    if paid_by_bill(ACCIDENT, claim.notice, claim.policy) and not known.bills:
         yield Wanted(TaskKind.BILL, "hospital")
     if CoverKind.DISABILITY in kinds and known.found(FindingKind.DISABILITY) is None:
         yield Wanted(TaskKind.DISABILITY, "hospital")
@@ -54,4 +54,5 @@ ACCIDENT: Final = LineRules(
     tasks,
     case,
     so_far=so_far,
+    persons={"injury": TaskKind.BILL, "hospital-stay": TaskKind.BILL, "disability": TaskKind.DISABILITY},
 )

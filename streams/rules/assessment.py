@@ -147,7 +147,10 @@ def _assessable(claim: Claim, record: Estimate | Invoice, what: str) -> Assessed
     """What is known of the object the record is on, once the record may act on it."""
     notice, policy = undecided(claim, what)
     check_policy_currency(record.currency, policy, what)
-    if record.damaged not in LINES[notice.line].covered(notice, policy):
+    line = LINES[notice.line]
+    if record.damaged in line.persons:
+        raise Dead("not-covered", f"damaged: {what} is for {record.damaged}, which a hospital bills or certifies")
+    if record.damaged not in line.covered(notice, policy):
         raise Dead("not-covered", f"damaged: {what} is for {record.damaged}, which notice or policy do not have")
     known = claim.assessed_of(record.damaged)
     if known is not None and known.shop != record.shop:

@@ -33,4 +33,5 @@ HEALTH: Final = LineRules(
     tasks,
     case,
     so_far=case,
+    persons={"treatment": TaskKind.BILL, "hospital-stay": TaskKind.BILL},
 )

@@ -33,7 +33,8 @@ class LineRules(Struct, frozen=True):
 
     `covers` says which cover answers for each thing a notice may call damaged, in the order covers are settled.
     `tasks` tells what is still needed, in the order it is told; `case` is what is settled once nothing is, `so_far` the
-    case by what is known before that, None when nothing is.
+    case by what is known before that, None when nothing is. `persons` are those of the damaged that no repair shop
+    mends, with the task whose end says what was lost: a hospital's bill, or the certificate of a disability.
     """
 
     product: Product
@@ -41,6 +42,7 @@ class LineRules(Struct, frozen=True):
     tasks: Callable[[Registered], Iterable[Wanted]]
     case: Callable[[Registered], Case]
     so_far: Callable[[Registered], Case | None] = lambda claim: None
+    persons: Mapping[str, TaskKind] = {}
 
     def covered(self, notice: Notice, policy: PolicyInForce) -> tuple[str, ...]:
         """The damaged objects the policy has a cover for, in the order covers are settled."""

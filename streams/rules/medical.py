@@ -13,9 +13,6 @@ from streams.rules.claim import Claim, KeptBill, KeptRecord, Notice, PolicyInFor
 from streams.rules.line import LineRules, Registered, Wanted, cover_terms
 from streams.rules.settlement import Case, CoverKind
 
-BY_BILL: Final = frozenset({CoverKind.MEDICAL, CoverKind.HOSPITAL_ALLOWANCE})
-"""The covers that rest on hospital bills."""
-
 _DAY_MS: Final = 86_400_000
 _SHANGHAI_MS: Final = 28_800_000  # China keeps one time all year
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -23,7 +20,7 @@ _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 def paid_by_bill(line: LineRules, notice: Notice, policy: PolicyInForce) -> bool:
     """Whether the claim is about something a hospital's bill is paid for."""
-    return any(line.covers[damaged] in BY_BILL for damaged in line.covered(notice, policy))
+    return any(line.persons.get(damaged) is TaskKind.BILL for damaged in line.covered(notice, policy))
 
 
 def billed_minor(claim: Claim) -> int:

@@ -1,19 +1,20 @@
-"""Motor, compulsory and commercial: repairs are estimated and invoiced per damaged object (domain: route plan)."""
+"""Motor, compulsory and commercial: repairs are estimated and invoiced per damaged object, who was hurt is treated and
+certified by hospitals (domain: route plan)."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from schemas.money import format_minor
 from schemas.records import DamagedObject, Fault, FindingKind
-from streams.rules.claim import Notice, TaskKind
+from streams.rules.claim import Claim, Notice, TaskKind
 from streams.rules.line import LineRules, Registered, Wanted, cover_terms
 from streams.rules.product import CompulsoryBucket, Terms, product
 from streams.rules.settlement import Case, CoverKind, CoverTerms
 
 
 def tasks(claim: Registered) -> Iterator[Wanted]:
-    """A survey when somebody must look, the police when somebody was hurt or the fault is disputed, and for each
-    damaged object its estimate, invoice, and supplement."""
+    """A survey when somebody must look, the police when somebody was hurt or the fault is disputed, for each damaged
+    object its estimate, invoice, and supplement, and for a third party who was hurt the bill or the certificate."""
     known_of = claim.claim
     if known_of.found(FindingKind.SURVEY) is None or known_of.fault is Fault.UNKNOWN:
         why = survey_reason(claim.notice, claim.terms)
@@ -22,6 +23,10 @@ def tasks(claim: Registered) -> Iterator[Wanted]:
     if known_of.found(FindingKind.POLICE) is None and (why := _police_reason(claim)) is not None:
         yield Wanted(TaskKind.POLICE, "police", why)
     for damaged in MOTOR.covered(claim.notice, claim.policy):
+        if damaged in PERSONS:
+            if _loss_minor(known_of, damaged) is None:
+                yield Wanted(PERSONS[damaged], "hospital", damaged)
+            continue
         known = known_of.assessed_of(damaged)
         if known is None:
             yield Wanted(TaskKind.ESTIMATE, "repair-shop", damaged)
@@ -44,7 +49,7 @@ def survey_reason(notice: Notice, terms: Terms) -> str | None:
 
 def _police_reason(claim: Registered) -> str | None:
     survey, said = claim.claim.found(FindingKind.SURVEY), claim.notice.fault
-    if claim.notice.injury:
+    if claim.notice.injury or not PERSONS.keys().isdisjoint(claim.notice.damaged):
         return "somebody was hurt"
     if survey is not None and survey.contradicts_notice and said is not Fault.UNKNOWN and survey.fault is not said:
         return "fault disputed"
@@ -52,36 +57,67 @@ def _police_reason(claim: Registered) -> str | None:
 
 
 def case(claim: Registered) -> Case:
-    """What was agreed for each damaged object, under the cover that answers for it."""
+    """What was agreed for each damaged object, billed or certified of each person hurt, under the covers that answer
+    for it: what compulsory motor leaves of a third party's loss is third-party liability's, if the policy has it."""
     return _case(claim, MOTOR.covered(claim.notice, claim.policy))
 
 
 def so_far(claim: Registered) -> Case | None:
     """The same of the objects that an amount is agreed for; None while there are none, or the fault is unknown."""
-    agreed = {known.damaged for known in claim.claim.assessed if known.agreed_minor is not None}
-    objects = tuple([it for it in MOTOR.covered(claim.notice, claim.policy) if it in agreed])
+    covered = MOTOR.covered(claim.notice, claim.policy)
+    objects = tuple([it for it in covered if _loss_minor(claim.claim, it) is not None])
     return _case(claim, objects) if objects and claim.claim.fault is not Fault.UNKNOWN else None
 
 
 def _case(claim: Registered, objects: tuple[str, ...]) -> Case:
-    covers, losses = [], dict[str, int | dict[str, int]]()
+    covers, losses, buckets = list[CoverTerms](), dict[str, int | dict[str, int]](), dict[str, int]()
     for damaged in objects:
-        kind, known = COVERS[damaged], claim.claim.assessed_of(damaged)
-        if known is None or known.agreed_minor is None:
+        loss_minor = _loss_minor(claim.claim, damaged)
+        if loss_minor is None:
             raise ValueError(f"claim {claim.claim.number} has no agreed amount for {damaged}")
-        if kind is CoverKind.COMPULSORY_MOTOR:
-            covers.append(CoverTerms(cover=kind))
-            losses[kind] = {CompulsoryBucket.PROPERTY.value: known.agreed_minor}
+        if damaged in BUCKETS:
+            buckets[BUCKETS[damaged].value] = loss_minor
         else:
-            covers.append(cover_terms(kind, claim.policy))
-            losses[kind] = known.agreed_minor
+            covers.append(cover_terms(COVERS[damaged], claim.policy))
+            losses[COVERS[damaged]] = loss_minor
+    if buckets:
+        first = [CoverTerms(cover=CoverKind.COMPULSORY_MOTOR)]
+        losses[CoverKind.COMPULSORY_MOTOR] = buckets
+        if claim.policy.cover(CoverKind.THIRD_PARTY_LIABILITY) is not None:
+            first.append(cover_terms(CoverKind.THIRD_PARTY_LIABILITY, claim.policy))
+            losses[CoverKind.THIRD_PARTY_LIABILITY] = sum(buckets.values())
+        covers = [*first, *covers]
     share = claim.terms.liability_share[claim.claim.fault]
     return Case(covers=tuple(covers), losses=losses, liability_share=share, loss_at_ms=claim.notice.loss_at_ms)
 
 
+def _loss_minor(claim: Claim, damaged: str) -> int | None:
+    """What is known to be lost of one damaged object or person; None while it is not. What others paid of a bill is not
+    lost; what a disability or a death comes to is in its certificate."""
+    if damaged == DamagedObject.THIRD_PARTY_INJURY:
+        owed = [max(bill.eligible_minor - bill.paid_by_others_minor, 0) for bill in claim.bills]
+        return sum(owed) if owed else None
+    if damaged == DamagedObject.THIRD_PARTY_DISABILITY:
+        certified = claim.found(FindingKind.DISABILITY)
+        return None if certified is None else certified.loss_minor
+    known = claim.assessed_of(damaged)
+    return None if known is None else known.agreed_minor
+
+
+BUCKETS: Final = {
+    DamagedObject.THIRD_PARTY_PROPERTY.value: CompulsoryBucket.PROPERTY,
+    DamagedObject.THIRD_PARTY_INJURY.value: CompulsoryBucket.MEDICAL,
+    DamagedObject.THIRD_PARTY_DISABILITY.value: CompulsoryBucket.DEATH_DISABILITY,
+}
+"""The bucket of compulsory motor that each third party's loss belongs to."""
+
+PERSONS: Final = {
+    DamagedObject.THIRD_PARTY_INJURY.value: TaskKind.BILL,
+    DamagedObject.THIRD_PARTY_DISABILITY.value: TaskKind.DISABILITY,
+}
 COVERS: Final = {
     # Compulsory motor pays first.
-    DamagedObject.THIRD_PARTY_PROPERTY.value: CoverKind.COMPULSORY_MOTOR,
+    **dict.fromkeys(BUCKETS, CoverKind.COMPULSORY_MOTOR),
     DamagedObject.OWN_VEHICLE.value: CoverKind.OWN_DAMAGE,
 }
-MOTOR: Final = LineRules(product("motor"), COVERS, tasks, case, so_far=so_far)
+MOTOR: Final = LineRules(product("motor"), COVERS, tasks, case, so_far=so_far, persons=PERSONS)
