@@ -16,9 +16,10 @@ def simulate(*arguments: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout
 
 
-def test_no_seed_breaks_a_promise() -> None:
+@pytest.mark.parametrize(("first", "seeds"), [(1, 120), pytest.param(121, 400, marks=pytest.mark.slow)])
+def test_no_seed_breaks_a_promise(first: int, seeds: int) -> None:
     """Each is a few claims and two lanes; processes crash and freeze, calls are lost, workers come and go."""
-    code, told = simulate("--seeds", "400")
+    code, told = simulate("--first", str(first), "--seeds", str(seeds))
 
     if code != 0:
         pytest.fail(told)
