@@ -18,10 +18,10 @@ from sinks.clients import KafkaClients
 from sinks.deliveries import Place
 from sinks.envelope import headers_of
 from sinks.figures import show
-from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger
 from sinks.ledger.port import LaneCommit, OutboxRow, Published, TopicIdentity
 from sinks.relay import Relay, RelayLane
+from tests.ledgers import make_ledger
 
 LIMIT_S = 20.0
 
@@ -42,7 +42,7 @@ class RelayWorld:
     def __init__(self, folder: Path, address: str, lanes: int) -> None:
         self.address = address
         self.file = folder / "ledger.db"
-        migrate(f"sqlite:///{self.file}")
+        make_ledger(f"sqlite:///{self.file}")
         self.ledger = open_ledger(f"sqlite:///{self.file}")
         inbound = [TopicIdentity("reporting.loss-notice.v1", "inbound", lanes)]
         self.ledger.prepare(inbound, [], {(inbound[0].topic, lane): 0 for lane in range(lanes)}, memory_only=False)

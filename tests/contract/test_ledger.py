@@ -34,6 +34,7 @@ from sinks.ledger.port import (
 from tests.contract import ledger_factory as make
 from tests.contract.databases import Database, MemoryDatabase, SqlDatabase
 from tests.contract.ledger_factory import CLAIM, INBOUND, INVOICE, LOG_START, NOTICE, OUTBOUND, STATUS
+from tests.ledgers import make_ledger
 
 
 def empty(request: pytest.FixtureRequest, folder: Path) -> str:
@@ -45,7 +46,7 @@ def empty(request: pytest.FixtureRequest, folder: Path) -> str:
 def migrated(request: pytest.FixtureRequest, folder: Path) -> str:
     """The URL of an empty ledger of the kind the request names."""
     url = empty(request, folder)
-    migrate(url)
+    make_ledger(url)
     return url
 
 

@@ -11,7 +11,6 @@ from monitoring.metrics import Metrics
 from schemas.codec import Codec
 from schemas.records import Record
 from schemas.topics import INBOUND, OUTBOUND
-from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import TopicIdentity
 from sinks.ledger.tables import dead_letters, journal, parked
@@ -20,6 +19,7 @@ from sinks.relay import RelayLane
 from streams.lanes import DEATHS, Batch, Lane, LaneProcessor
 from streams.received import Headers, Received
 from tests import claims as make
+from tests.ledgers import make_ledger
 
 NOTICE, ESTIMATE = "reporting.loss-notice.v1", "repair.estimate.v1"
 KILLER = b"\0\0\0\0\1 kills"
@@ -47,7 +47,7 @@ class World:
     """A lane's log and ledger, and one process after the other to take it."""
 
     def __init__(self, url: str) -> None:
-        migrate(url)
+        make_ledger(url)
         self.engine = read_engine(url)
         self.log: list[Received] = []
         self.lives: list[list[int]] = []

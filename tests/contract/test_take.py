@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import INBOUND, TOPICS
-from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger
 from sinks.ledger.port import LaneCommit, Ledger, TopicIdentity
 from streams.cluster import ClientOptions
 from streams.exits import CannotGoOn, Exit
 from streams.take import take_lanes
+from tests.ledgers import make_ledger
 
 LANES = 2
 NOTICE = "reporting.loss-notice.v1"
@@ -54,7 +54,7 @@ class BusyCluster(DescribedCluster):
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    migrate(url)
+    make_ledger(url)
     return open_ledger(url)
 
 

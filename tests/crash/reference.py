@@ -15,7 +15,6 @@ from monitoring.metrics import Metrics
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction
 from sinks.envelope import headers_of
 from sinks.ledger.business_hash import business_hash
-from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import OutboxRow, TopicIdentity
 from sinks.relay import RelayLane
@@ -24,6 +23,7 @@ from streams.received import Headers, Received
 from tests import claims as make
 from tests.crash.workload import LANES
 from tests.lane import CODEC
+from tests.ledgers import make_ledger
 
 BATCH = 40
 DEAD_LETTER_LIMIT = 1_000
@@ -46,7 +46,7 @@ class Reference:
 
     def __init__(self, folder: Path) -> None:
         url = f"sqlite:///{folder / 'reference.db'}"
-        migrate(url)
+        make_ledger(url)
         self._ledger = open_ledger(url)
         self.engine: Engine = read_engine(url)
         inbound, outbound = ([TopicIdentity(topic, "id", LANES) for topic in names] for names in (INBOUND, OUTBOUND))

@@ -16,7 +16,6 @@ from schemas.records import Estimate, Record
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction, Key
 from sinks.clients import KafkaClients
 from sinks.envelope import headers_of
-from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import OutboxRow, TopicIdentity
 from sinks.ledger.tables import (
@@ -33,6 +32,7 @@ from streams.lanes import Batch, Lane, LaneProcessor
 from streams.received import Headers, Received
 from tests import claims as make
 from tests.lane import TOPIC_OF
+from tests.ledgers import make_ledger
 
 POISON: Final = b"no Avro \xff"
 
@@ -42,7 +42,7 @@ class FilledLedger:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        migrate(url)
+        make_ledger(url)
         self._ledger = open_ledger(url)
         inbound, outbound = ([TopicIdentity(topic, "id", 1) for topic in names] for names in (INBOUND, OUTBOUND))
         self._ledger.prepare(inbound, outbound, {(topic, 0): 0 for topic in INBOUND}, memory_only=False)

@@ -12,12 +12,12 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from schemas.topics import avro_schema
-from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import JournalRow, Ledger, OutboxRow
 from sinks.ledger.verify import CHECKS, MOST_ROWS, AcceptedLoss, verify
 from tests.contract import ledger_factory as make
 from tests.contract.ledger_factory import CLAIM, INSTRUCTION, INVOICE, NOTICE
+from tests.ledgers import make_ledger
 
 STATE = msgspec.json.encode(
     {
@@ -67,7 +67,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     url = (
         f"sqlite:///{tmp_path / 'ledger.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     )
-    migrate(url)
+    make_ledger(url)
     return str(url)
 
 
@@ -385,7 +385,7 @@ class TestHash:
     def test_every_database_gives_the_same(self, engine: Engine, tmp_path: Path) -> None:
         """PostgreSQL and SQLite, in other batches and under other tokens: one input, one hash."""
         other = f"sqlite:///{tmp_path / 'other.db'}"
-        migrate(other)
+        make_ledger(other)
         ledger = open_ledger(other)
         fill(make.prepared(ledger), in_batches=True)
         ledger.close()
