@@ -1,18 +1,21 @@
 """The smallest thing that plays records through the flows: one claim, its policies, and what waits."""
 
+from typing import TypeVar
+
 from msgspec import json
 from msgspec.structs import replace
 
 from schemas.records import Policy, PolicyWanted, Record, Wake
 from streams.flows import FLOWS
 from streams.outcomes import Dead, Park
-from streams.rules.claim import Claim, Payment, Stage
+from streams.rules.claim import Claim, Payment, Stage, TaskKind
 from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PolicyDecision
 from streams.rules.follow_ups import follow
 from streams.rules.policy_file import PolicyFile
 from streams.rules.stage import stage_of
 from tests.claims import CLAIM
 
+R = TypeVar("R", bound=Record)
 TOPIC_OF = {flow.record: topic for topic, flow in FLOWS.items()}
 
 
@@ -53,6 +56,15 @@ class Hub:
     def payments(self) -> tuple[Payment, ...]:
         """The claim's payments."""
         return self.claim.payments
+
+    @property
+    def tasks(self) -> list[TaskKind]:
+        """What the claim waits for."""
+        return [task.kind for task in self.claim.open_tasks]
+
+    def told(self, kind: type[R]) -> list[R]:
+        """The records of one kind among the outputs."""
+        return [output.record for output in self.outputs if isinstance(output.record, kind)]
 
     def sent(self, topic: str) -> list[Output]:
         """The outputs to one topic."""

@@ -52,7 +52,7 @@ def test_an_invoice_above_the_estimate_pays_no_more_until_a_supplement_is_there(
     hub = Hub().play(policy(), notice(), estimate({"parts": 100_00}), invoice({"parts": 120_00}))
 
     assert hub.claim.assessed[0].agreed_minor == 100_00
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.SUPPLEMENT]
+    assert hub.tasks == [TaskKind.SUPPLEMENT]
     assert hub.claim.settlement is None
 
     hub.play(estimate({"parts": 120_00}, version=2))

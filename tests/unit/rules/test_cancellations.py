@@ -58,18 +58,13 @@ def said(code: PaymentStatusCode, amount: int = SMALL, **changes: object) -> Rec
     return payment_status(INSTRUCTION, amount, code, **changes)
 
 
-def requests(hub: Hub) -> list[CancellationRequest]:
-    """What finance was asked to stop."""
-    return [sent.record for sent in hub.sent(REQUEST) if isinstance(sent.record, CancellationRequest)]
-
-
 @pytest.mark.parametrize("code", OPEN_CODES)
 def test_finance_is_asked_once_to_stop_what_is_not_final(code: PaymentStatusCode | None) -> None:
     """With instruction, amount and reason; the payment stands as it is until finance answers."""
     hub = instructed().play(*([] if code is None else [said(code)]))
     before = hub.payments[0].state
     hub.play(stop(), stop(Role.APPROVER))
-    (asked,) = requests(hub)
+    (asked,) = hub.told(CancellationRequest)
 
     which = f"instruction {INSTRUCTION} of 2 300.00 CNY"
     assert (asked.instruction_id, asked.amount_minor, asked.currency) == (INSTRUCTION, SMALL, "CNY")
@@ -82,7 +77,7 @@ def test_an_unknown_payment_may_be_stopped_too() -> None:
     """Nobody knows yet whether it was paid."""
     hub = instructed().play(said(PaymentStatusCode.RJCT, reason_code="DUPL"), stop())
 
-    assert hub.payments[0].state is PaymentState.UNKNOWN and len(requests(hub)) == 1
+    assert hub.payments[0].state is PaymentState.UNKNOWN and len(hub.told(CancellationRequest)) == 1
 
 
 @pytest.mark.parametrize("code", [PaymentStatusCode.ACSC, PaymentStatusCode.RJCT, PaymentStatusCode.CANC])
@@ -90,7 +85,7 @@ def test_a_payment_that_has_ended_is_not_stopped_any_more(code: PaymentStatusCod
     """A late request is refused and says how it ended."""
     hub = instructed().play(said(code), stop())
 
-    assert requests(hub) == [] and [dead.code for dead in hub.dead] == ["too-late"]
+    assert hub.told(CancellationRequest) == [] and [dead.code for dead in hub.dead] == ["too-late"]
     assert hub.dead[0].reason.endswith("so nothing is left to be stopped")
 
 
@@ -101,7 +96,7 @@ def test_a_large_payment_is_stopped_by_those_who_may_approve_it() -> None:
     hub.play(estimate({"parts": 60_000_00}), invoice({"parts": 60_000_00}))
     hub.play(decision(Role.HANDLER), decision(Role.APPROVER), stop(Role.HANDLER))
 
-    assert hub.payments[0].amount_minor == LARGE and requests(hub) == []
+    assert hub.payments[0].amount_minor == LARGE and hub.told(CancellationRequest) == []
     assert [(dead.code, dead.reason) for dead in hub.dead] == [
         (
             "no-authority",
@@ -109,7 +104,7 @@ def test_a_large_payment_is_stopped_by_those_who_may_approve_it() -> None:
         )
     ]
     hub.play(stop(Role.MANAGER))
-    assert len(requests(hub)) == 1
+    assert len(hub.told(CancellationRequest)) == 1
 
 
 def test_an_instruction_that_was_never_given_is_not_stopped() -> None:
@@ -181,7 +176,7 @@ def test_a_confirmed_fraud_stops_what_is_on_its_way() -> None:
     """Without a person: once, and not what was paid; nothing is then up for approval again."""
     hub = instructed().play(decision(action=DecisionAction.REFER_SIU, settlement_version=None))
     hub.play(siu_outcome(SiuResult.CONFIRMED))
-    (asked,) = requests(hub)
+    (asked,) = hub.told(CancellationRequest)
 
     assert asked.reason == "SIU confirmed referral 1, so nothing is to be paid any more"
     hub.play(said(PaymentStatusCode.CANC))

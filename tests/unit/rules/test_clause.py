@@ -55,11 +55,6 @@ def answer(*, covered: bool, **changes: Any) -> ClauseAnswer:
     return clause_answer(QUAKE, covered=covered, **changes)
 
 
-def queries(hub: Hub) -> list[ClauseQuery]:
-    """What underwriting was asked."""
-    return [it.record for it in hub.sent("underwriting.clause-query.v1") if isinstance(it.record, ClauseQuery)]
-
-
 def experience(hub: Hub) -> list[tuple[str, int, int]]:
     """Outcome, settled and paid amounts as underwriting was told them."""
     told = [it.record for it in hub.sent("underwriting.loss-experience.v1") if isinstance(it.record, LossExperience)]
@@ -67,34 +62,29 @@ def experience(hub: Hub) -> list[tuple[str, int, int]]:
     return [(it.outcome, it.settled_minor, it.paid_minor) for it in told]
 
 
-def kinds(hub: Hub) -> list[TaskKind]:
-    """What the claim waits for."""
-    return [task.kind for task in hub.claim.open_tasks]
-
-
 def test_underwriting_is_asked_once_about_a_cause_the_cover_does_not_name() -> None:
     """With the policy and its version; the other tasks go on meanwhile."""
     hub = Hub().play(*shaken(), document(document_id="DOC-0"), shaken()[1])
 
-    (asked,) = queries(hub)
+    (asked,) = hub.told(ClauseQuery)
     assert (asked.question, asked.policy_number, asked.policy_version) == (QUAKE, make.POLICY, 1)
-    assert kinds(hub) == [TaskKind.CLAUSE_QUERY, TaskKind.DOCUMENTS, TaskKind.SURVEY]
+    assert hub.tasks == [TaskKind.CLAUSE_QUERY, TaskKind.DOCUMENTS, TaskKind.SURVEY]
     hub.play(*ASSESSED)
-    assert (kinds(hub), hub.stage) == ([TaskKind.CLAUSE_QUERY], Stage.ASSESSING)
+    assert (hub.tasks, hub.stage) == ([TaskKind.CLAUSE_QUERY], Stage.ASSESSING)
 
 
 def test_nobody_asks_about_a_cause_the_cover_names() -> None:
     """Nor about covers that name none, as motor's."""
     hubs = (Hub().play(*shaken("fire")), Hub().play(policy(), notice(cause="earthquake")))
 
-    assert [queries(hub) for hub in hubs] == [[], []]
+    assert [hub.told(ClauseQuery) for hub in hubs] == [[], []]
 
 
 def test_covered_the_claim_goes_on() -> None:
     """To its settlement and a person's approval."""
     hub = Hub().play(*shaken(), *ASSESSED, answer(covered=True))
 
-    assert (kinds(hub), hub.dead) == ([TaskKind.APPROVAL], [])
+    assert (hub.tasks, hub.dead) == ([TaskKind.APPROVAL], [])
     assert hub.claim.settlement is not None and hub.claim.settlement.payable_minor > 0
 
 
@@ -119,7 +109,7 @@ def test_a_later_answer_replaces_an_earlier_one_and_never_the_other_way() -> Non
     assert hub.claim.settlement is not None and hub.claim.settlement.payable_minor == 0
     hub.play(answer(covered=True, version=3))
 
-    assert (hub.claim.settlement.version, kinds(hub)) == (2, [TaskKind.APPROVAL])
+    assert (hub.claim.settlement.version, hub.tasks) == (2, [TaskKind.APPROVAL])
     assert hub.claim.settlement.payable_minor > 0
 
 
@@ -159,7 +149,7 @@ def test_an_answer_waits_for_its_claim_and_comes_too_late_after_the_decision() -
     hub = Hub().play(shaken()[1], answer(covered=True))
     assert len(hub.waiting) == 1
     hub.play(shaken()[0], *ASSESSED)
-    assert (hub.waiting, hub.dead, kinds(hub)) == ([], [], [TaskKind.APPROVAL])
+    assert (hub.waiting, hub.dead, hub.tasks) == ([], [], [TaskKind.APPROVAL])
     late = Hub().play(*shaken(), *ASSESSED, answer(covered=True), decision(), answer(covered=False, version=2))
 
     assert [dead.code for dead in late.dead] == ["too-late"]
@@ -169,14 +159,14 @@ def test_an_answer_waits_for_its_claim_and_comes_too_late_after_the_decision() -
 def test_underwriting_says_whether_a_version_issued_after_the_loss_holds(*, holds: bool, covers: int) -> None:
     """If it does not, the version before it is in force; a corrected notice does not bring it back."""
     hub = Hub().play(policy(), BACKDATED, notice())
-    assert TaskKind.CLAUSE_QUERY in kinds(hub)
+    assert TaskKind.CLAUSE_QUERY in hub.tasks
     hub.play(clause_answer("version 2", covered=holds), estimate())
 
     assert hub.claim.policy is not None
     assert (hub.claim.policy.version, len(hub.claim.policy.covers)) == ((2, 1) if holds else (1, covers))
     hub.play(notice(estimated_loss_minor=4_000_00), invoice())
     assert (hub.claim.policy.version, hub.stage, hub.dead) == (2 if holds else 1, Stage.PAYING, [])
-    assert len(queries(hub)) == 1
+    assert len(hub.told(ClauseQuery)) == 1
 
 
 def test_a_policy_that_only_holds_by_such_a_version_is_not_accepted_without_it() -> None:
@@ -203,7 +193,7 @@ def test_the_survey_of_another_kind_is_still_needed() -> None:
     """A clause query replaces none of the others' tasks."""
     hub = Hub().play(*shaken(), answer(covered=True), finding(kind=FindingKind.LOSS_ADJUSTER, loss_minor=1))
 
-    assert kinds(hub) == [TaskKind.DOCUMENTS, TaskKind.SURVEY]
+    assert hub.tasks == [TaskKind.DOCUMENTS, TaskKind.SURVEY]
 
 
 def test_a_paid_claim_about_which_more_is_found_is_told_once() -> None:

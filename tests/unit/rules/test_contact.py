@@ -213,11 +213,11 @@ def test_nothing_is_withdrawn_once_money_is_on_its_way(code: PaymentStatusCode |
 def test_a_withdrawn_claim_goes_on_in_a_new_round() -> None:
     """A person reopens it: what was known is known, and nobody pays it without a person."""
     hub = Hub().play(policy(), notice(), estimate(), WITHDRAWAL, by_handler(DecisionAction.REOPEN))
-    assert (hub.claim.round, [task.kind for task in hub.claim.open_tasks]) == (2, [TaskKind.INVOICE])
+    assert (hub.claim.round, hub.tasks) == (2, [TaskKind.INVOICE])
     assert hub.claim.policy is not None and hub.claim.policy.covers
     hub.play(estimate(version=2), invoice())
 
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.APPROVAL]
+    assert hub.tasks == [TaskKind.APPROVAL]
     assert [clock.about for clock in hub.claim.clocks if clock.kind is ClockKind.DECISION] == ["", "2"]
     hub.play(decision())
     assert (hub.stage, hub.payments[0].amount_minor) == (Stage.PAYING, PAID_MINOR)

@@ -27,11 +27,6 @@ def settled(amount: int, first: int | None = None) -> Hub:
     return hub.play(invoice({"parts": amount}))
 
 
-def queries(hub: Hub) -> list[AmountQuery]:
-    """What finance was asked."""
-    return [sent.record for sent in hub.sent("finance.amount-query.v1") if isinstance(sent.record, AmountQuery)]
-
-
 @pytest.mark.parametrize(
     ("amount", "first", "why"),
     [
@@ -49,8 +44,8 @@ def test_finance_is_asked_above_the_limit_and_when_estimates_differ(
     hub = settled(amount, first)
 
     kind = TaskKind.APPROVAL if why is None else TaskKind.AMOUNT_CHECK
-    assert [task.kind for task in hub.claim.open_tasks] == [kind]
-    assert [(it.amount_minor, it.settlement_version, it.reason) for it in queries(hub)] == (
+    assert hub.tasks == [kind]
+    assert [(it.amount_minor, it.settlement_version, it.reason) for it in hub.told(AmountQuery)] == (
         [] if why is None else [(amount, 1, why)]
     )
 
@@ -65,8 +60,8 @@ def test_after_the_answer_people_decide_and_are_told_it(*, agreed: bool) -> None
     ]
     hub.play(notice(estimated_loss_minor=500_000_00), amount_answer(agreed=agreed))
 
-    assert len(queries(hub)) == 1
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.APPROVAL]
+    assert len(hub.told(AmountQuery)) == 1
+    assert hub.tasks == [TaskKind.APPROVAL]
     assert hub.decisions[-1].reason.startswith("finance agrees" if agreed else "finance does not agree")
     assert ClockKind.AMOUNT_CHECK not in [clock.kind for clock in hub.claim.clocks if clock.ended is None]
     hub.play(decision(Role.HANDLER), decision(Role.APPROVER))
@@ -78,10 +73,13 @@ def test_another_amount_is_asked_about_again() -> None:
     hub = settled(250_000_00).play(amount_answer())
     hub.play(invoice({"parts": 240_000_00}, number="00000002"), amount_answer())
 
-    assert [(it.settlement_version, it.amount_minor) for it in queries(hub)] == [(1, 250_000_00), (2, 240_000_00)]
+    assert [(it.settlement_version, it.amount_minor) for it in hub.told(AmountQuery)] == [
+        (1, 250_000_00),
+        (2, 240_000_00),
+    ]
     assert [dead.code for dead in hub.dead] == ["no-query"]
     hub.play(amount_answer(2))
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.APPROVAL]
+    assert hub.tasks == [TaskKind.APPROVAL]
 
 
 @pytest.mark.parametrize("answer", [amount_answer(), amount_answer(query_id="AQ-nobody-gave")])
@@ -90,4 +88,4 @@ def test_an_answer_to_no_query_is_refused(answer: AmountAnswer) -> None:
     hub = settled(100_000_00).play(answer)
 
     assert [dead.code for dead in hub.dead] == ["no-query"]
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.APPROVAL]
+    assert hub.tasks == [TaskKind.APPROVAL]

@@ -86,14 +86,14 @@ def test_an_unknown_policy_is_asked_for_once_it_comes_the_claim_goes_on() -> Non
     """Reported with a policy task; policy-wanted and wake bring it to the same place as policy first."""
     hub = Hub().play(notice(), estimate())
 
-    assert (hub.stage, [task.kind for task in hub.claim.open_tasks]) == (Stage.REPORTED, [TaskKind.POLICY])
+    assert (hub.stage, hub.tasks) == (Stage.REPORTED, [TaskKind.POLICY])
     assert [output.key for output in hub.sent("hub.policy-wanted.v1")] == [POLICY]
     assert len(hub.waiting) == 1
 
     hub.play(policy())
 
     assert (hub.stage, len(hub.waiting)) == (Stage.ASSESSING, 0)
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.INVOICE]
+    assert hub.tasks == [TaskKind.INVOICE]
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,6 @@ from tests.unit.rules.test_deadlines import end_of, ms
 DISPUTE = contact(ContactKind.DISPUTE, contact_id="CT-1", settlement_version=1)
 
 
-def referrals(hub: Hub) -> list[LegalReferral]:
-    """What legal was asked."""
-    return [sent.record for sent in hub.sent("legal.referral.v1") if isinstance(sent.record, LegalReferral)]
-
-
 def settled() -> Hub:
     """2 300.00 up for approval by a handler."""
     return Hub().play(policy(), notice(photos=()), finding(), estimate(), invoice())
@@ -58,18 +53,13 @@ def ended(result: LegalResult, amount: int | None = None, **changes: Any) -> Leg
     return LegalOutcome(claim=CLAIM, result=result, **values | {"reason": "调解结案", "at_ms": LOSS_MS} | changes)
 
 
-def kinds(hub: Hub) -> list[TaskKind]:
-    """What the claim waits for."""
-    return [task.kind for task in hub.claim.open_tasks]
-
-
 def test_a_dispute_refers_the_settlement_to_legal_once_with_amount_and_limitation() -> None:
     """Two years after the loss by product data; the same dispute told twice is one referral, and what comes meanwhile
     makes no other."""
     hub = settled().play(DISPUTE, contact(ContactKind.DISPUTE, contact_id="CT-2", settlement_version=1))
     hub.play(document())
 
-    (referral,) = referrals(hub)
+    (referral,) = hub.told(LegalReferral)
     said = hub.claim.notice
     assert said is not None
     assert (referral.referral_id, referral.settlement_version, referral.amount_minor) == (
@@ -79,7 +69,7 @@ def test_a_dispute_refers_the_settlement_to_legal_once_with_amount_and_limitatio
     )
     assert referral.limited_at_ms == limited_at_ms(said) > LOSS_MS + 729 * 86_400_000
     assert referral.reason == "the claimant disputes settlement 1 of 2 300.00 CNY"
-    assert kinds(hub) == [TaskKind.LEGAL]
+    assert hub.tasks == [TaskKind.LEGAL]
 
 
 @pytest.mark.parametrize(("loss", "end"), [("2026-04-01T10:00", "2028-04-01"), ("2028-02-29T10:00", "2030-02-28")])
@@ -98,7 +88,7 @@ def _fields(value: Any) -> dict[str, Any]:
 def test_upheld_the_claim_goes_on_with_its_amount() -> None:
     """A person approves it; nothing is disputed any more."""
     hub = settled().play(DISPUTE, ended(LegalResult.UPHELD))
-    assert (kinds(hub), hub.claim.disputed) == ([TaskKind.APPROVAL], 0)
+    assert (hub.tasks, hub.claim.disputed) == ([TaskKind.APPROVAL], 0)
     hub.play(decision())
 
     assert [payment.amount_minor for payment in hub.payments] == [2_300_00]
@@ -113,7 +103,7 @@ def test_another_amount_is_another_settlement_that_people_approve(result: LegalR
     assert settlement is not None
     assert (settlement.version, settlement.payable_minor) == (2, amount)
     assert settlement.covers == {"own-damage": 2_300_00, "legal-award": amount - 2_300_00}
-    assert (kinds(hub), hub.payments) == ([TaskKind.APPROVAL], ())
+    assert (hub.tasks, hub.payments) == ([TaskKind.APPROVAL], ())
     hub.play(decision(settlement_version=2))
 
     assert [payment.amount_minor for payment in hub.payments] == [amount]
@@ -128,9 +118,9 @@ def test_an_approved_amount_that_was_disputed_is_paid_once_it_is_upheld() -> Non
     hub.play(finding(loss_minor=190_000_00, fault=Fault.UNKNOWN))
     hub.play(finding(kind=FindingKind.LOSS_ADJUSTER, loss_minor=190_000_00, fault=Fault.UNKNOWN))
     hub.play(decision(Role.HANDLER), decision(Role.APPROVER))
-    assert (hub.claim.outcome, hub.payments, kinds(hub)) == (Outcome.APPROVED, (), [TaskKind.AGREEMENT])
+    assert (hub.claim.outcome, hub.payments, hub.tasks) == (Outcome.APPROVED, (), [TaskKind.AGREEMENT])
     hub.play(DISPUTE)
-    assert (hub.payments, kinds(hub)) == ((), [TaskKind.LEGAL])
+    assert (hub.payments, hub.tasks) == ((), [TaskKind.LEGAL])
     hub.play(ended(LegalResult.UPHELD))
 
     settlement = hub.claim.settlement
@@ -143,7 +133,7 @@ def test_a_dispute_that_ended_by_agreement_has_no_other_end() -> None:
     hub = settled().play(DISPUTE, contact(ContactKind.AGREEMENT, contact_id="CT-2", settlement_version=1))
     hub.play(ended(LegalResult.LOST, 9_000_00))
 
-    assert ([dead.code for dead in hub.dead], kinds(hub)) == (["no-referral"], [TaskKind.APPROVAL])
+    assert ([dead.code for dead in hub.dead], hub.tasks) == (["no-referral"], [TaskKind.APPROVAL])
 
 
 def test_a_settlement_with_an_award_is_still_the_sum_of_its_covers() -> None:
@@ -160,15 +150,15 @@ def test_a_claim_that_was_disputed_is_never_approved_without_a_person() -> None:
     hub = Hub().play(policy(), notice(), estimate({"parts": 9_000_00}), invoice({"parts": 9_000_00}))
     hub.play(DISPUTE, ended(LegalResult.SETTLED, 100_00))
 
-    assert (kinds(hub), hub.payments) == ([TaskKind.APPROVAL], ())
+    assert (hub.tasks, hub.payments) == ([TaskKind.APPROVAL], ())
 
 
 def test_a_decided_claim_comes_to_the_award_once_a_person_reopens_it() -> None:
     """A rejection that was disputed and lost: nothing is paid before people have decided again."""
     hub = settled().play(decision(action=DecisionAction.REJECT), DISPUTE)
-    assert referrals(hub)[0].reason.endswith("which was rejected")
+    assert hub.told(LegalReferral)[0].reason.endswith("which was rejected")
     hub.play(ended(LegalResult.LOST, 2_000_00))
-    assert (hub.claim.outcome, hub.payments, kinds(hub)) == (Outcome.REJECTED, (), [])
+    assert (hub.claim.outcome, hub.payments, hub.tasks) == (Outcome.REJECTED, (), [])
     hub.play(decision(action=DecisionAction.REOPEN))
     settlement = hub.claim.settlement
     assert settlement is not None and settlement.payable_minor == 2_000_00
@@ -189,7 +179,7 @@ def test_an_outcome_that_does_not_fit_is_refused(outcome: LegalOutcome, code: st
     """And the dispute goes on."""
     hub = settled().play(DISPUTE, outcome)
 
-    assert ([dead.code for dead in hub.dead], kinds(hub)) == ([code], [TaskKind.LEGAL])
+    assert ([dead.code for dead in hub.dead], hub.tasks) == ([code], [TaskKind.LEGAL])
 
 
 def test_an_outcome_without_a_dispute_and_a_second_one_are_refused() -> None:
@@ -207,17 +197,17 @@ def test_a_second_dispute_is_another_referral() -> None:
     hub = settled().play(DISPUTE, ended(LegalResult.SETTLED, 2_800_00))
     hub.play(contact(ContactKind.DISPUTE, contact_id="CT-3", settlement_version=2))
 
-    assert [it.referral_id for it in referrals(hub)] == [referral_id(CLAIM, 1), referral_id(CLAIM, 2)]
+    assert [it.referral_id for it in hub.told(LegalReferral)] == [referral_id(CLAIM, 1), referral_id(CLAIM, 2)]
 
 
 def test_a_person_refers_a_settlement_to_legal_as_a_dispute_does() -> None:
     """Nobody approves it meanwhile; a second referral is refused while one is open, and legal's word ends it."""
     by_hand = decision(action=DecisionAction.REFER_LEGAL)
     hub = settled().play(by_hand, by_hand, decision())
-    (referral,) = referrals(hub)
+    (referral,) = hub.told(LegalReferral)
 
     assert referral.reason == "a person asks about settlement 1 of 2 300.00 CNY"
-    assert (kinds(hub), [dead.code for dead in hub.dead], len(hub.waiting)) == ([TaskKind.LEGAL], ["legal-asked"], 1)
+    assert (hub.tasks, [dead.code for dead in hub.dead], len(hub.waiting)) == ([TaskKind.LEGAL], ["legal-asked"], 1)
     assert hub.decisions[-1].reason == "the handler refers settlement 1 to legal"
     hub.play(ended(LegalResult.UPHELD))
     assert hub.claim.outcome is Outcome.APPROVED and hub.waiting == []
@@ -231,5 +221,5 @@ def test_a_referral_to_legal_is_of_the_settlement_that_stands() -> None:
 
     assert len(early.waiting) == 1
     early.play(estimate(), invoice())
-    assert kinds(early) == [TaskKind.LEGAL]
-    assert [dead.code for dead in withdrawn.dead] == ["too-late"] and referrals(withdrawn) == []
+    assert early.tasks == [TaskKind.LEGAL]
+    assert [dead.code for dead in withdrawn.dead] == ["too-late"] and withdrawn.told(LegalReferral) == []

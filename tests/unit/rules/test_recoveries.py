@@ -47,11 +47,6 @@ from tests.unit.rules.hub import Hub
 CAUSE = Cause("finance.payment-status.v1/1/0/9", "finance.payment-status.v1", LOSS_MS + 7 * DAY_MS)
 
 
-def cases(hub: Hub) -> list[RecoveryCase]:
-    """What was told of recoveries."""
-    return [sent.record for sent in hub.sent("recovery.case.v1") if isinstance(sent.record, RecoveryCase)]
-
-
 def paid(fault: Fault = Fault.MINOR, **changes: Any) -> Hub:
     """A small own damage of 2 300.00, paid."""
     hub = Hub().play(policy(), notice(fault=fault, **changes), estimate(), invoice())
@@ -80,16 +75,16 @@ def test_a_third_party_at_fault_owes_its_share_of_the_own_damage(fault: Fault, d
     hub = paid(fault)
 
     expected = [] if due is None else [(RecoveryKind.SUBROGATION, due, 0, False)]
-    assert [(it.kind, it.due_minor, it.received_minor, it.closed) for it in cases(hub)] == expected
+    assert [(it.kind, it.due_minor, it.received_minor, it.closed) for it in hub.told(RecoveryCase)] == expected
     assert hub.stage is Stage.PAID
 
 
 def test_a_recovery_opens_with_the_money_and_not_before() -> None:
     """An instruction that finance has not settled recovers nothing; the due date is the product's days later."""
     hub = Hub().play(policy(), notice(fault=Fault.MINOR), estimate(), invoice())
-    assert cases(hub) == []
+    assert hub.told(RecoveryCase) == []
     hub.play(payment_status(hub.payments[0].id, 2_300_00))
-    (case,) = cases(hub)
+    (case,) = hub.told(RecoveryCase)
 
     assert 89 * DAY_MS < case.due_at_ms - case.at_ms <= 91 * DAY_MS
     assert case.reason == (
@@ -143,8 +138,8 @@ def test_what_is_left_of_a_total_loss_is_the_insurers(loss: int, salvage: int, d
     """Insurance Law art. 59: once the whole sum insured is paid, and not of a partial loss."""
     hub = total_loss(loss, salvage)
 
-    assert [it.due_minor for it in cases(hub)] == due
-    assert all(it.kind is RecoveryKind.SALVAGE for it in cases(hub))
+    assert [it.due_minor for it in hub.told(RecoveryCase)] == due
+    assert all(it.kind is RecoveryKind.SALVAGE for it in hub.told(RecoveryCase))
 
 
 def test_of_an_underinsured_total_loss_the_insurer_has_its_part_of_what_is_left() -> None:
@@ -189,7 +184,7 @@ def test_a_later_round_that_is_rejected_takes_nothing_back() -> None:
     assert hub.claim.round == 2
     hub.play(_decision(DecisionAction.REJECT, settlement_version=2))
 
-    assert (hub.claim.outcome, cases(hub)) == (Outcome.REJECTED, [])
+    assert (hub.claim.outcome, hub.told(RecoveryCase)) == (Outcome.REJECTED, [])
 
 
 @pytest.mark.parametrize("outcome", [Outcome.APPROVED, Outcome.REJECTED, Outcome.WITHDRAWN])
@@ -199,8 +194,8 @@ def test_of_a_confirmed_fraud_all_that_was_paid_is_to_be_repaid(outcome: Outcome
     hub.claim = replace(hub.claim, round=2, outcome=outcome, referral=Referral(number=1, score=65))
     hub.play(siu_outcome(SiuResult.CONFIRMED))
 
-    assert [(it.kind, it.due_minor) for it in cases(hub)] == [(RecoveryKind.REPAYMENT, 2_300_00)]
-    assert cases(hub)[0].reason == "2 300.00 CNY were paid and 0.00 CNY are owed"
+    assert [(it.kind, it.due_minor) for it in hub.told(RecoveryCase)] == [(RecoveryKind.REPAYMENT, 2_300_00)]
+    assert hub.told(RecoveryCase)[0].reason == "2 300.00 CNY were paid and 0.00 CNY are owed"
 
 
 def _decision(action: DecisionAction, **changes: Any) -> AdjusterDecision:
@@ -212,7 +207,11 @@ def test_receipts_add_up_and_the_last_one_closes() -> None:
     hub = paid()
     hub.play(receipt(hub, 600_00), receipt(hub, 600_00), receipt(hub, 1_010_00, 2))
 
-    assert [(it.received_minor, it.closed) for it in cases(hub)] == [(0, False), (600_00, False), (1_610_00, True)]
+    assert [(it.received_minor, it.closed) for it in hub.told(RecoveryCase)] == [
+        (0, False),
+        (600_00, False),
+        (1_610_00, True),
+    ]
     assert [decided.rule for decided in hub.decisions[-3:]] == [
         "recoveries.received",
         "recoveries.known",
@@ -226,7 +225,10 @@ def test_money_that_went_back_opens_a_recovery_again() -> None:
     hub = paid()
     hub.play(receipt(hub, 1_610_00), receipt(hub, -610_00, 2))
 
-    assert [(it.received_minor, it.closed) for it in cases(hub)][1:] == [(1_610_00, True), (1_000_00, False)]
+    assert [(it.received_minor, it.closed) for it in hub.told(RecoveryCase)][1:] == [
+        (1_610_00, True),
+        (1_000_00, False),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,23 +13,18 @@ from tests.unit.rules.test_clocks import Said, paid
 from tests.unit.rules.test_reinsurance import large
 
 
-def reports(hub: Hub) -> list[RegulatorReport]:
-    """What the regulator was told."""
-    return [sent.record for sent in hub.sent("regulator.report.v1") if isinstance(sent.record, RegulatorReport)]
-
-
 @pytest.mark.parametrize(("amount", "count"), [(500_000, 0), (500_001, 1), (2_000_000, 1)])
 def test_a_large_loss_is_reported_the_day_it_is_known(amount: int, count: int) -> None:
     """Once, with the record that made it large, whatever it grows to."""
     hub = large(amount)
-    found = reports(hub)
+    found = hub.told(RegulatorReport)
     hub.play(estimate({"parts": amount * 200}, version=2))
 
     assert [(it.kind, it.amount_minor) for it in found] == [(RegulatorReportKind.LARGE_LOSS, amount * 100)] * count
     calendar = LINES["motor"].product.calendar
     sent = [it for it in hub.sent("finance.reserve-movement.v1") if it.rule == "reserves.assessed"]
     assert all(day_of(it.at_ms, calendar) == day_of(sent[0].record.at_ms, calendar) for it in found)  # type: ignore[attr-defined]
-    assert len(reports(hub)) <= 1
+    assert len(hub.told(RegulatorReport)) <= 1
 
 
 def incidents(said: Said) -> list[tuple[str, str, str]]:
@@ -79,7 +74,7 @@ def test_a_clock_the_product_does_not_name_is_no_incident() -> None:
 def test_an_acknowledgement_is_kept_and_one_of_no_report_refused() -> None:
     """By the report's id."""
     hub = large(600_000)
-    (report,) = reports(hub)
+    (report,) = hub.told(RegulatorReport)
     hub.play(RegulatorAcknowledgement(claim=CLAIM, report_id=report.report_id, at_ms=LOSS_MS))
     hub.play(RegulatorAcknowledgement(claim=CLAIM, report_id="RP-nobody-sent", at_ms=LOSS_MS))
 
@@ -92,4 +87,4 @@ def test_a_small_claim_is_not_reported() -> None:
     hub = Hub().play(make.policy(), notice(photos=()), make.finding(), estimate(), make.invoice())
     hub.play(make.decision(action=DecisionAction.REJECT))
 
-    assert reports(hub) == []
+    assert hub.told(RegulatorReport) == []

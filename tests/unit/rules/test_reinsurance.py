@@ -40,14 +40,9 @@ NOTICE, RELEASE = ReinsuranceNoticeKind.NOTICE, ReinsuranceNoticeKind.RELEASE
 CASH_CALL, DUE = ReinsuranceNoticeKind.CASH_CALL, ReinsuranceNoticeKind.RECOVERY_DUE
 
 
-def notices(hub: Hub) -> list[ReinsuranceNotice]:
-    """What the reinsurer was told."""
-    return [sent.record for sent in hub.sent("reinsurance.notice.v1") if isinstance(sent.record, ReinsuranceNotice)]
-
-
 def told(hub: Hub) -> list[tuple[ReinsuranceNoticeKind, int, int]]:
     """Kind, gross and share of each notice, in yuan."""
-    return [(it.kind, it.gross_minor // 100, it.ceded_minor // 100) for it in notices(hub)]
+    return [(it.kind, it.gross_minor // 100, it.ceded_minor // 100) for it in hub.told(ReinsuranceNotice)]
 
 
 def large(*estimates: int) -> Hub:
@@ -83,7 +78,7 @@ def test_a_claim_no_longer_above_the_threshold_is_released_and_may_be_noticed_ag
     assert told(hub) == [(NOTICE, 1_200_000, 160_000), (RELEASE, 900_000, 0), (NOTICE, 1_300_000, 240_000)]
     hub.play(invoice({"parts": 1_300_000_00}), amount_answer(), decision(action=DecisionAction.REJECT))
     assert told(hub)[3:] == [(RELEASE, 0, 0)]
-    assert len({it.notice_id for it in notices(hub)}) == 4
+    assert len({it.notice_id for it in hub.told(ReinsuranceNotice)}) == 4
 
 
 @pytest.mark.parametrize(
@@ -100,8 +95,8 @@ def test_its_share_of_what_is_paid_is_called_when_it_is_large_else_due(
     assert told(hub)[-1] == (kind, amount, share)
     assert (case.kind, case.recovery_id, case.due_minor) == (
         RecoveryKind.REINSURANCE,
-        notices(hub)[-1].recovery_id,
-        notices(hub)[-1].ceded_minor,
+        hub.told(ReinsuranceNotice)[-1].recovery_id,
+        hub.told(ReinsuranceNotice)[-1].ceded_minor,
     )
     assert hub.stage is Stage.PAID
 
@@ -145,7 +140,11 @@ def test_a_reply_to_no_notice_is_refused() -> None:
 
 def reply(hub: Hub, **changes: Any) -> ReinsuranceReply:
     """What the reinsurer says to the first notice."""
-    values: dict[str, Any] = {"notice_id": notices(hub)[0].notice_id, "reason": "已入账", "at_ms": LOSS_MS + DAY_MS}
+    values: dict[str, Any] = {
+        "notice_id": hub.told(ReinsuranceNotice)[0].notice_id,
+        "reason": "已入账",
+        "at_ms": LOSS_MS + DAY_MS,
+    }
     return ReinsuranceReply(claim=CLAIM, **values | changes)
 
 

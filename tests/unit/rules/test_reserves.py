@@ -36,14 +36,9 @@ from tests.unit.rules.test_stories import STORIES
 INSTRUCTION = instruction_id(CLAIM, 1, payee_digest(PAYEE), 1)
 
 
-def movements(hub: Hub) -> list[ReserveMovement]:
-    """What finance was told of the reserve."""
-    return [sent.record for sent in hub.sent("finance.reserve-movement.v1") if isinstance(sent.record, ReserveMovement)]
-
-
 def told(hub: Hub) -> list[tuple[str, int]]:
     """The rule and the new amount of each movement."""
-    return [(moved.rule, moved.after_minor) for moved in movements(hub)]
+    return [(moved.rule, moved.after_minor) for moved in hub.told(ReserveMovement)]
 
 
 def motor() -> Product:
@@ -63,7 +58,7 @@ def test_a_reserve_goes_from_the_average_over_the_estimate_and_the_settlement_to
         ("reserves.settled", 2_200_00),
         ("reserves.settled", 0),
     ]
-    assert movements(hub)[-1].reason == "settled at 2 200.00 CNY; 2 200.00 CNY is paid"
+    assert hub.told(ReserveMovement)[-1].reason == "settled at 2 200.00 CNY; 2 200.00 CNY is paid"
     assert hub.claim.reserve_minor == 0
 
 
@@ -71,11 +66,11 @@ def test_each_movement_begins_where_the_last_one_ended_and_is_the_only_one_of_it
     """Whoever adds the movements up has the claim's reserve; nothing is told when nothing moved."""
     for story in STORIES:
         hub, reserve = Hub().play(*story), 0
-        for moved in movements(hub):
+        for moved in hub.told(ReserveMovement):
             assert moved.before_minor == reserve
             reserve = moved.after_minor
         assert reserve == hub.claim.reserve_minor == 0
-        versions = [moved.version for moved in movements(hub)]
+        versions = [moved.version for moved in hub.told(ReserveMovement)]
         assert len(set(versions)) == len(versions)
 
 
@@ -145,8 +140,12 @@ def test_whatever_the_order_a_paid_claim_has_no_reserve_and_none_is_ever_below_z
     """What is told adds up in every order of a story's records."""
     hub = Hub().play(*data.draw(st.permutations(data.draw(st.sampled_from(STORIES)))))
 
-    assert sum(moved.after_minor - moved.before_minor for moved in movements(hub)) == hub.claim.reserve_minor == 0
-    assert all(moved.after_minor >= 0 for moved in movements(hub))
+    assert (
+        sum(moved.after_minor - moved.before_minor for moved in hub.told(ReserveMovement))
+        == hub.claim.reserve_minor
+        == 0
+    )
+    assert all(moved.after_minor >= 0 for moved in hub.told(ReserveMovement))
 
 
 def test_more_paid_than_settled_leaves_no_reserve_below_zero() -> None:

@@ -71,7 +71,7 @@ def test_from_thirty_on_a_person_decides(records: tuple[LossNotice, ...], eviden
     """The score stops what would else be automatic, and the reason names the evidence."""
     hub = Hub().play(policy(), *records, estimate(), invoice())
 
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.APPROVAL]
+    assert hub.tasks == [TaskKind.APPROVAL]
     assert evidence in hub.decisions[-1].reason
 
 

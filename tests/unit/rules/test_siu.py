@@ -28,11 +28,6 @@ POLICE_DIFFERS = finding(kind=FindingKind.POLICE, contradicts_notice=True)
 CONFIRMED = siu_outcome(SiuResult.CONFIRMED)
 
 
-def referrals(hub: Hub) -> list[SiuReferral]:
-    """What SIU was sent."""
-    return [sent.record for sent in hub.sent("siu.referral.v1") if isinstance(sent.record, SiuReferral)]
-
-
 def _referred() -> Hub:
     """Contradicted by a survey, and a loss three days after inception: 65."""
     return Hub().play(policy(), EARLY, CONTRADICTED)
@@ -42,8 +37,8 @@ def test_a_claim_is_referred_as_soon_as_its_score_says_so_with_all_its_evidence(
     """At 60 and above, before anything is settled; the evidence adds up to the score."""
     hub = _referred()
 
-    (referral,) = referrals(hub)
-    assert (hub.stage, [task.kind for task in hub.claim.open_tasks]) == (
+    (referral,) = hub.told(SiuReferral)
+    assert (hub.stage, hub.tasks) == (
         Stage.INVESTIGATING,
         [TaskKind.ESTIMATE, TaskKind.SIU],
     )
@@ -60,7 +55,7 @@ def test_the_border_is_product_data(records: tuple[Record, ...], count: int) -> 
     """55 is not referred, 65 is; the file says 60."""
     hub = Hub().play(policy(), *records)
 
-    assert (len(referrals(hub)), WEIGHTS.refer_from) == (count, 60)
+    assert (len(hub.told(SiuReferral)), WEIGHTS.refer_from) == (count, 60)
 
 
 def test_nothing_is_paid_while_siu_looks() -> None:
@@ -82,32 +77,32 @@ def test_an_amount_just_under_a_limit_may_be_what_refers_a_claim() -> None:
     loss = {"parts": 4_999_00 + 500_00}
     hub = Hub().play(policy(), EARLY, POLICE_DIFFERS, estimate(loss), invoice(loss))
 
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.SIU]
-    assert (hub.decisions[-1].rule, referrals(hub)[0].score) == ("siu.referred", 65)
+    assert hub.tasks == [TaskKind.SIU]
+    assert (hub.decisions[-1].rule, hub.told(SiuReferral)[0].score) == ("siu.referred", 65)
 
     hub.play(siu_outcome())
 
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.APPROVAL]
+    assert hub.tasks == [TaskKind.APPROVAL]
 
 
 def test_a_score_is_referred_once_and_again_only_when_it_rises() -> None:
     """The same facts again send nothing; one more signal is a new referral, and only that can be answered."""
     hub = _referred().play(CONTRADICTED, estimate())
-    assert len(referrals(hub)) == 1
+    assert len(hub.told(SiuReferral)) == 1
 
     hub.play(POLICE_DIFFERS, siu_outcome(number=1))
 
-    assert [referral.score for referral in referrals(hub)] == [65, 95]
+    assert [referral.score for referral in hub.told(SiuReferral)] == [65, 95]
     assert [dead.code for dead in hub.dead] == ["no-referral"]
     hub.play(siu_outcome(number=2), invoice())
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.APPROVAL]
+    assert hub.tasks == [TaskKind.APPROVAL]
 
 
 def test_a_cleared_claim_is_referred_again_when_its_score_rises() -> None:
     """What SIU has seen is seen; what came later is not."""
     hub = _referred().play(siu_outcome(), notice(loss_at_ms=EARLY_MS, notified_at_ms=EARLY_MS, payee=OTHER_PAYEE))
 
-    assert [referral.score for referral in referrals(hub)] == [65, 95]
+    assert [referral.score for referral in hub.told(SiuReferral)] == [65, 95]
 
 
 def test_a_confirmed_fraud_rejects_the_claim_and_the_customer_is_told_why() -> None:
@@ -159,14 +154,14 @@ BY_HAND = decision(action=DecisionAction.REFER_SIU, settlement_version=None, rea
 def test_a_person_refers_a_claim_to_siu_whatever_its_risk() -> None:
     """With their reason as evidence; nothing is paid before SIU has answered, and then a person decides."""
     hub = Hub().play(policy(), notice(), BY_HAND, BY_HAND, estimate(), invoice())
-    (referral,) = referrals(hub)
+    (referral,) = hub.told(SiuReferral)
 
     assert (referral.score, [(it.name, it.evidence) for it in referral.signals]) == (0, [("by-hand", "伤情与现场不符")])
     assert referral.reason == "the handler refers the claim to SIU; risk 0"
     assert [dead.code for dead in hub.dead] == ["siu-asked"]
-    assert ([task.kind for task in hub.claim.open_tasks], hub.payments) == ([TaskKind.SIU], ())
+    assert (hub.tasks, hub.payments) == ([TaskKind.SIU], ())
     hub.play(siu_outcome())
-    assert ([task.kind for task in hub.claim.open_tasks], hub.payments) == ([TaskKind.APPROVAL], ())
+    assert (hub.tasks, hub.payments) == ([TaskKind.APPROVAL], ())
 
 
 def test_a_claim_that_was_approved_may_still_be_referred_by_hand_and_one_that_ended_not() -> None:
@@ -175,5 +170,5 @@ def test_a_claim_that_was_approved_may_still_be_referred_by_hand_and_one_that_en
     rejected = Hub().play(policy(), notice(photos=()), finding(), estimate(), invoice())
     rejected.play(decision(action=DecisionAction.REJECT), BY_HAND)
 
-    assert [task.kind for task in approved.claim.open_tasks] == [TaskKind.SIU] and len(approved.payments) == 1
-    assert [dead.code for dead in rejected.dead] == ["too-late"] and referrals(rejected) == []
+    assert approved.tasks == [TaskKind.SIU] and len(approved.payments) == 1
+    assert [dead.code for dead in rejected.dead] == ["too-late"] and rejected.told(SiuReferral) == []

@@ -48,7 +48,7 @@ def test_a_drawn_claim_is_paid_as_any_other_and_inspected_again() -> None:
     (asked,) = hub.sent("investigation.request.v1")
     assert isinstance(asked.record, InvestigationRequest) and asked.record.kind is FindingKind.RE_INSPECTION
     assert (hub.stage, len(hub.sent("finance.payment-instruction.v1"))) == (Stage.PAYING, 1)
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.RE_INSPECTION]
+    assert hub.tasks == [TaskKind.RE_INSPECTION]
     assert "spot check" in hub.decisions[-1].reason
 
 
@@ -84,7 +84,7 @@ def test_a_re_inspection_that_contradicts_what_was_paid_is_referred_to_siu() -> 
     """The claim stays as it is until SIU has answered."""
     hub = _approved(DRAWN).play(AGAINST)
 
-    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.SIU]
+    assert hub.tasks == [TaskKind.SIU]
     assert (hub.stage, len(hub.sent("siu.referral.v1"))) == (Stage.PAYING, 1)
 
 
