@@ -1013,3 +1013,27 @@ class HospitalRecord(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.discharged_at_ms < self.admitted_at_ms:
             raise ValueError("discharged_at_ms is before admitted_at_ms")
+
+
+class ProviderKind(StrEnum):
+    """Who works for a claim and is compared with others of the kind."""
+
+    SHOP = "shop"
+    HOSPITAL = "hospital"
+
+
+class PeerFigures(Record, frozen=True, kw_only=True):
+    """What others of its kind come to in a line of business, told to a claim of this provider: of so many `claims`
+    `per_cent` come to at most `limit_minor`."""
+
+    claim: Identifier
+    kind: ProviderKind
+    provider: Identifier
+    claims: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    per_cent: Annotated[int, Meta(ge=1, le=99)]
+    limit_minor: AmountMinor
+    currency: Currency
+    at_ms: TimeMs
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")

@@ -39,6 +39,7 @@ from schemas.records import (
     LossNotice,
     PaymentInstruction,
     PaymentStatus,
+    PeerFigures,
     Policy,
     PolicyWanted,
     Record,
@@ -206,6 +207,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic(BREAKS, _OUT, Break, Key.NONE),
         _topic("finance.cancellation-request.v1", _OUT, CancellationRequest, retention_days=None),
         _topic("hospital.record.v1", _IN, HospitalRecord),
+        _topic("operations.peer-figures.v1", _IN, PeerFigures),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

@@ -327,14 +327,24 @@ def reports(
     since: Annotated[str | None, typer.Option("--from", metavar="DATE", help="Only from this day on.")] = None,
     until: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Only up to this day.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Of peers: tell the open claims that are above them.")
+    ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Count and compare: first bring the figures up to date with what was sent, then report."""
+    from streams.commands import failures, show
     from streams.commands import reports as figures
-    from streams.commands import show
     from streams.settings import load_settings
 
-    found = figures.read_report(load_settings(), name, since, until)
+    settings = load_settings()
+    if publish and name != figures.PEERS:
+        raise failures.WrongInput(f"--publish goes with the report {figures.PEERS}")
+    if publish:
+        _deliver(settings, figures.peer_figures(settings, since, until), dry_run=dry_run, as_json=as_json)
+        return
+    found = figures.read_report(settings, name, since, until)
     if as_csv:
         figures.write_csv(found)
     elif as_json:

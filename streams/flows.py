@@ -21,6 +21,7 @@ from schemas.records import (
     LegalOutcome,
     LossNotice,
     PaymentStatus,
+    PeerFigures,
     Policy,
     PolicyWanted,
     Record,
@@ -44,6 +45,7 @@ from streams.rules import (
     intake,
     legal,
     payment_status,
+    peers,
     recoveries,
     regulator,
     reinsurance,
@@ -114,4 +116,5 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "regulator.acknowledgement.v1": Flow(RegulatorAcknowledgement, regulator.on_acknowledgement),
     "underwriting.clause-answer.v1": Flow(ClauseAnswer, clause_answers.on_clause_answer, looks_up=_policy_of_answer),
     "hospital.record.v1": Flow(HospitalRecord, hospital_records.on_record),
+    "operations.peer-figures.v1": Flow(PeerFigures, peers.on_peer_figures),
 }

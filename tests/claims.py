@@ -32,8 +32,10 @@ from schemas.records import (
     LossNotice,
     PaymentStatus,
     PaymentStatusCode,
+    PeerFigures,
     Policy,
     PolicyCover,
+    ProviderKind,
     Role,
     SiuOutcome,
     SiuResult,
@@ -368,6 +370,22 @@ def hospital_record(**changes: object) -> HospitalRecord:
     }
     values.update(changes)
     return HospitalRecord(**values)
+
+
+def peer_figures(limit_minor: int, **changes: object) -> PeerFigures:
+    """What nearly all of many claims come to with their shop, told to the usual claim."""
+    values: dict[str, Any] = {
+        "claim": CLAIM,
+        "kind": ProviderKind.SHOP,
+        "provider": "shop-01",
+        "claims": 120,
+        "per_cent": 95,
+        "limit_minor": limit_minor,
+        "currency": "CNY",
+        "at_ms": LOSS_MS + 3 * DAY_MS,
+    }
+    values.update(changes)
+    return PeerFigures(**values)
 
 
 def siu_outcome(result: SiuResult = SiuResult.CLEARED, number: int = 1, **changes: object) -> SiuOutcome:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from math import ceil
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import (
@@ -25,31 +25,17 @@ from sqlalchemy import (
 
 from sinks.ledger.tables import report_claims, report_liabilities, report_movements, report_people, report_providers
 from streams.reports.claim_figures import TIMED
+from streams.reports.days import Days
 from streams.reports.liabilities import APPROVED, INSTRUCTED, RESERVE
+from streams.reports.peers import limits
 from streams.rules.claim import Outcome, Stage
 
 Values = tuple[Any, ...]
 _HOUR_S: Final = 3600
-_FIRST, _LAST = 0, 99_999_999
 _LEAST_ALIKE: Final = 5
 """Of fewer claims none is typical, and one could be recognised."""
 
 c = report_claims.c
-
-
-class Days(NamedTuple):
-    """The days a report is of, both included, as numbers like 20260331."""
-
-    first: int = _FIRST
-    last: int = _LAST
-
-    def hold(self, day: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether a milestone lies in them; one that was not reached does not."""
-        return day.is_not(None) & day.between(self.first, self.last)
-
-    def hold_month(self, month: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether a month like 202603 has one of them."""
-        return month.between(self.first // 100, self.last // 100)
 
 
 class ReportKind(Struct, frozen=True):
@@ -345,6 +331,11 @@ REPORTS: Final[Mapping[str, ReportKind]] = {
             "average_days",
         ),
         _providers,
+    ),
+    "peers": ReportKind(
+        "What nearly all claims of a line come to with their repair shop or hospital; --publish tells those above it.",
+        ("kind", "line", "currency", "claims", "per_cent", "limit_minor"),
+        limits,
     ),
     "handlers": ReportKind(
         "Who decided how much, by month.", ("month", "person", "role", "action", "decisions"), _handlers

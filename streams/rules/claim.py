@@ -445,6 +445,7 @@ class Claim(_Part, frozen=True, kw_only=True):
     same_papers: tuple[str, ...] = ()
     advance: Advance | None = None
     hospital_records: tuple[KeptRecord, ...] = ()
+    above_peers: tuple[str, ...] = ()
 
     @property
     def fault(self) -> Fault:

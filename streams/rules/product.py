@@ -68,7 +68,8 @@ class AuthorityLimits(_Data, frozen=True, kw_only=True):
 class RiskWeights(_Data, frozen=True, kw_only=True):
     """The weight of each risk signal, and `refer_from`, the score from which a claim is referred to SIU. The same
     person, phone, account or vehicle is a signal in `repeated_claims` claims within `repeated_months`, the claim itself
-    among them."""
+    among them; a shop or hospital is above its peers when the claim comes to more with it than `peers_per_cent` of at
+    least `peers_claims` claims."""
 
     loss_within_7_days: int
     loss_within_30_days: int
@@ -85,6 +86,9 @@ class RiskWeights(_Data, frozen=True, kw_only=True):
     repeated: int
     repeated_claims: Annotated[int, Meta(ge=2, le=MOST + 1)]
     repeated_months: Annotated[int, Meta(ge=1, le=120)]
+    above_peers: int
+    peers_per_cent: Annotated[int, Meta(ge=1, le=99)]
+    peers_claims: int
 
 
 class SpotChecks(_Data, frozen=True, kw_only=True):

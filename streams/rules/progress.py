@@ -12,7 +12,7 @@ from streams.rules.claim import Claim, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.disputes import award_minor, awarded
 from streams.rules.line import LineRules, Registered, Wanted
-from streams.rules.lines import LINES, settle_in_line
+from streams.rules.lines import LINES, settle_in_line, terms_of
 from streams.rules.payments import less_paid, payee_digest
 from streams.rules.recoveries import salvage_minor
 from streams.rules.requests import requests
@@ -86,6 +86,16 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     return Decision(
         replace(claim, open_tasks=(kept,)), "settlement.computed", f"{told}; the {task.addressee} decides", outputs
     )
+
+
+def reconsider(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[Output, ...] = ()) -> Decision:
+    """What a claim's new risk leads to, wherever it stands."""
+    if claim.outcome is None and claim.policy is not None:
+        return advance(claim, cause, rule, reason, outputs)
+    if claim.outcome is not None and claim.notice is not None:
+        claim, referred = referrals.refer_decided(claim, terms_of(claim.notice), cause)
+        return Decision(claim, rule, reason, (*outputs, *referred))
+    return Decision(claim, rule, reason, outputs)
 
 
 def _propose_rejection(

@@ -47,6 +47,8 @@ def signals(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms) -
         first, more = claim.same_papers[:2], len(claim.same_papers) - 2
         evidence = f"the same as {' and '.join(first)}" + (f" and {more} more" if more > 0 else "")
         found.append(Signal("same-paper", weights.same_paper, evidence))
+    if claim.above_peers:
+        found.append(Signal("above-peers", weights.above_peers, claim.above_peers[0]))
     if notice.repeats:
         evidence = repeats.in_words(notice.repeats, weights.repeated_months)
         found.append(Signal("repeated", weights.repeated, evidence))

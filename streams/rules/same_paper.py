@@ -9,9 +9,7 @@ from schemas.records import SamePaper
 from streams.rules.admission import noticed
 from streams.rules.claim import Claim
 from streams.rules.decision import Cause, Decision, Lookups, Output
-from streams.rules.lines import terms_of
-from streams.rules.progress import advance
-from streams.rules.referrals import refer_decided
+from streams.rules.progress import reconsider
 from streams.rules.traces import Shared
 
 SAME_PAPER: Final = "hub.same-paper.v1"
@@ -37,7 +35,7 @@ def refuse(claim: Claim, what: str, others: Sequence[Shared], cause: Cause) -> D
     names = ", ".join([other.claim for other in others])
     claim, told = found(claim, what, others, cause)
     reason = f"the {what} is refused: it was presented before, with claim {names}"
-    return replace(_go_on(claim, cause, REFUSED, reason, told), refused=True)
+    return replace(reconsider(claim, cause, REFUSED, reason, told), refused=True)
 
 
 def on_same_paper(claim: Claim, record: SamePaper, cause: Cause, seen: Lookups) -> Decision:
@@ -47,17 +45,7 @@ def on_same_paper(claim: Claim, record: SamePaper, cause: Cause, seen: Lookups) 
     reason = f"the same {record.what} came with claim {record.other}"
     if mark in claim.same_papers:
         return Decision(claim, FOUND, f"{reason}: known")
-    return _go_on(replace(claim, same_papers=(*claim.same_papers, mark)), cause, FOUND, reason, ())
-
-
-def _go_on(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[Output, ...]) -> Decision:
-    """What the claim's new risk leads to, wherever it stands."""
-    if claim.outcome is None and claim.policy is not None:
-        return advance(claim, cause, rule, reason, outputs)
-    if claim.outcome is not None and claim.notice is not None:
-        claim, referred = refer_decided(claim, terms_of(claim.notice), cause)
-        return Decision(claim, rule, reason, (*outputs, *referred))
-    return Decision(claim, rule, reason, outputs)
+    return reconsider(replace(claim, same_papers=(*claim.same_papers, mark)), cause, FOUND, reason)
 
 
 def _mark(what: str, claim: str) -> str:

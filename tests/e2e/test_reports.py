@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from schemas.records import Record, Role, SiuResult
+from schemas.records import ContactKind, Record, Role, SiuResult
+from sinks.ledger.tables import claims
+from streams.commands.reports import peer_figures
 from streams.commands.send import open_codec
 from streams.commands.show import time
 from streams.reports import refresh
@@ -210,6 +213,42 @@ def test_shops_and_people_stand_beside_each_other(claimhub: Claimhub, filled: Fi
         (202604, "handler-07", "reject"): 1,
     }
     assert report(claimhub, "open-work") == [{"line": "motor", "task": "estimate", "of": "repair-shop", "claims": 1}]
+
+
+def test_an_open_claim_above_its_peers_is_told_so(claimhub: Claimhub, ledgers: FilledLedger) -> None:
+    """Of 31 claims 95 % come to at most what the 30th does; the one above it hears of that, and takes it in. A claim
+    counts once, with its dearest object, and one that has ended is not told."""
+    say(ledgers, -20, make.policy(covers=(make.OWN_DAMAGE, make.COMPULSORY)))
+    both = (make.OWN, make.THIRD)
+    for number in range(1, 32):
+        if number == 30:
+            assert report(claimhub, "peers") == []
+        claim = f"P-{number:02}"
+        say(ledgers, 1, make.notice(claim=claim, damaged=both))
+        say(ledgers, 2, make.estimate({"parts": number * 100_00}, claim=claim))
+        say(ledgers, 2, make.estimate({"parts": 1_00}, claim=claim, damaged=make.THIRD))
+
+    (limit,) = report(claimhub, "peers")
+    assert limit == {
+        "kind": "shop",
+        "line": "motor",
+        "currency": "CNY",
+        "claims": 31,
+        "per_cent": 95,
+        "limit_minor": 3_000_00,
+    }
+    planned = claimhub("reports", "peers", "--publish", "--dry-run", "--json")
+    assert [(topic, key) for topic, key, _ in planned.json] == [("operations.peer-figures.v1", "P-31")]
+    (told,), (again,) = (peer_figures(Settings(), None, None) for _ in range(2))
+    assert told == again and told.key is not None and told.value is not None
+    ledgers.take_bytes(told.topic, told.key.decode(), told.value, told.headers)
+    with ledgers.engine() as engine, engine.begin() as connection:
+        state = connection.execute(select(claims.c.state).where(claims.c.claim == told.key.decode())).scalar_one()
+    words = "shop shop-01 comes to 3 100.00 CNY, above 3 000.00 CNY, what 95 % of 31 claims come to at most"
+    assert state["above_peers"] == [words]
+    say(ledgers, 3, make.contact(ContactKind.WITHDRAWAL, claim="P-31"))
+    assert peer_figures(Settings(), None, None) == []
+    assert claimhub("reports", "counts", "--publish").code == 2
 
 
 def test_a_report_of_some_days_counts_what_lies_in_them(claimhub: Claimhub, filled: FilledLedger) -> None:

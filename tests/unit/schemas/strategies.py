@@ -27,6 +27,7 @@ _AGREE = {
     "repair.invoice.v1",
     "operations.command.v1",
     "hospital.bill.v1",
+    "hospital.record.v1",
     "adjuster.decision.v1",
     "reporting.contact.v1",
     "legal.outcome.v1",

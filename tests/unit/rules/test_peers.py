@@ -1,0 +1,117 @@
+"""A shop or hospital above its peers: a signal of its claims, whenever that is told."""
+
+from typing import Any
+
+import pytest
+
+from schemas.records import ProviderKind, Record
+from streams.rules.claim import Outcome, TaskKind
+from streams.rules.lines import terms_of
+from streams.rules.risk import Signal, signals
+from tests.claims import (
+    MEDICAL,
+    OTHER_PAYEE,
+    PATIENT,
+    bill,
+    estimate,
+    finding,
+    invoice,
+    notice,
+    notice_of,
+    peer_figures,
+    policy,
+    policy_of,
+)
+from tests.unit.rules.hub import Hub
+
+HOSPITAL: dict[str, Any] = {"kind": ProviderKind.HOSPITAL, "provider": "hospital-11"}
+ESTIMATED = 2_800_00
+"""What the usual estimate comes to."""
+
+
+def _motor(*records: Record) -> Hub:
+    return Hub().play(policy(), notice(), *records)
+
+
+def _signal(hub: Hub) -> list[Signal]:
+    claim = hub.claim
+    assert claim.notice is not None and claim.policy is not None
+    return [it for it in signals(claim, claim.notice, claim.policy, terms_of(claim.notice)) if it.name == "above-peers"]
+
+
+@pytest.mark.parametrize(("limit", "above"), [(ESTIMATED, False), (ESTIMATED - 1, True)])
+def test_a_claim_above_the_limit_has_the_signal(limit: int, *, above: bool) -> None:
+    """At the limit it is as others are, and departments hear nothing of it."""
+    hub = _motor(estimate())
+    version = hub.claim.version
+    hub.play(peer_figures(limit))
+
+    assert not hub.dead and hub.claim.version == version + above
+    assert [it.weight for it in _signal(hub)] == [15] * above
+    assert ("above" in hub.decisions[-1].reason, "not above" in hub.decisions[-1].reason) == (True, not above)
+
+
+def test_the_evidence_says_what_was_compared() -> None:
+    """The amount, the limit, and in how many claims."""
+    (found,) = _signal(_motor(estimate(), peer_figures(2_000_00)))
+
+    assert found.evidence == (
+        "shop shop-01 comes to 2 800.00 CNY, above 2 000.00 CNY, what 95 % of 120 claims come to at most"
+    )
+
+
+def test_what_is_agreed_counts_and_the_dearest_bill() -> None:
+    """As the report counts them."""
+    cheaper = _motor(finding(), estimate(), invoice({"parts": 1_000_00}), peer_figures(1_000_00))
+    patient = notice_of("health", PATIENT, "treatment", estimated_loss_minor=40_000_00)
+    ill = Hub().play(policy_of("health", PATIENT, MEDICAL), patient, bill(1_200_00), bill(900_00, number="43"))
+
+    assert _signal(cheaper) == []
+    assert _signal(ill.play(peer_figures(1_200_00, **HOSPITAL))) == []
+    assert len(_signal(ill.play(peer_figures(1_199_99, **HOSPITAL)))) == 1
+
+
+def test_it_is_noted_once() -> None:
+    """Later figures of the same shop change nothing."""
+    hub = _motor(estimate(), peer_figures(2_000_00))
+    version = hub.claim.version
+    hub.play(peer_figures(1_900_00))
+
+    assert (hub.claim.version, len(hub.claim.above_peers)) == (version, 1)
+
+
+def test_with_others_it_takes_a_person_or_siu() -> None:
+    """Fifteen and thirty: nobody pays unseen. What it comes to after the decision is referred."""
+    hub = _motor(notice(payee=OTHER_PAYEE), estimate(), peer_figures(2_000_00), invoice())
+    late = _motor(finding(contradicts_notice=True), notice(payee=OTHER_PAYEE), estimate())
+
+    assert [task.kind for task in hub.claim.open_tasks] == [TaskKind.APPROVAL]
+    assert "risk 45" in hub.decisions[-1].reason
+    assert "risk 85" in late.play(peer_figures(2_000_00)).decisions[-1].reason
+    paid = _motor(estimate(), invoice())
+    assert paid.claim.outcome is Outcome.APPROVED
+    assert not paid.play(peer_figures(2_000_00)).dead and len(_signal(paid)) == 1
+
+
+@pytest.mark.parametrize(
+    ("figures", "code"),
+    [
+        (peer_figures(1_00, claims=29), "too-few-peers"),
+        (peer_figures(1_00, provider="shop-02"), "other-provider"),
+        (peer_figures(1_00, **HOSPITAL), "other-provider"),
+        (peer_figures(1_00, currency="HKD"), "wrong-currency"),
+    ],
+)
+def test_what_is_refused(figures: Record, code: str) -> None:
+    """Too few to compare with, somebody else's figures, or another money."""
+    hub = _motor(estimate(), figures)
+
+    assert [dead.code for dead in hub.dead] == [code]
+    assert hub.claim.above_peers == ()
+
+
+def test_figures_wait_for_the_claim() -> None:
+    """Without its notice nothing can be compared."""
+    hub = Hub().play(peer_figures(1_00))
+
+    assert len(hub.waiting) == 1
