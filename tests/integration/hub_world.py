@@ -14,6 +14,7 @@ from schemas.topics import TOPICS
 from sinks.ledger.migrate import migrate
 from streams.demo.finance import INSTRUCTIONS
 from streams.settings import Settings
+from tests.relay_world import TO_THE_END
 
 LANES: Final = 4
 # Records keep their story's times, whatever the clock of this machine says.
@@ -42,7 +43,7 @@ def fresh_topics(kafka: str, lanes: int = LANES) -> Iterator[None]:
 
 def instruction_ids(kafka: str) -> list[str]:
     """The id of every record on the payment instructions' topic, repeats included."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "auditor", "enable.partition.eof": True})
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "auditor", **TO_THE_END})
     consumer.assign([TopicPartition(INSTRUCTIONS, number, OFFSET_BEGINNING) for number in range(LANES)])
     ids, ended = [], 0
     while ended < LANES:
