@@ -1,5 +1,6 @@
 """`claimhub replay` on a ledger the engine filled: equal in any batch size; what differs is named and not shown."""
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Final, cast
@@ -7,7 +8,7 @@ from typing import Final, cast
 import pytest
 from msgspec.structs import replace
 
-from schemas.records import Estimate, LossNotice
+from schemas.records import ContactKind, Estimate, LossNotice
 from sinks.ledger.open import read_engine
 from sinks.ledger.verify import verify
 from streams.commands import show
@@ -69,6 +70,29 @@ def test_the_rebuilt_ledger_is_the_same_in_any_batch_size(claimhub: Claimhub, tm
     assert rebuilt.ok
 
 
+@pytest.mark.parametrize("batch_size", [1, 7, 500])
+def test_what_claims_share_is_rebuilt_as_it_was_found(
+    told: FilledLedger, claimhub: Claimhub, tmp_path: Path, batch_size: int
+) -> None:
+    """However the records are cut into batches: which claims had the same phone or account is in the journal."""
+    for number in range(1, 5):
+        at_ms = make.LOSS_MS + number * 10 * make.DAY_MS
+        own = {"loss_at_ms": at_ms, "notified_at_ms": at_ms, "payee": make.payee(f"SHARED-{max(2, number)}")}
+        told.take(make.notice(claim=f"SHARED-{number}", reporter_phone="13912345678", **own))
+    told.take(make.contact(ContactKind.BANK_DETAILS, claim="SHARED-4", payee=make.payee("SHARED-2")))
+    told.take(make.estimate(claim="SHARED-4"), make.peer_figures(2_000_00, claim="SHARED-4"))
+
+    ran = claimhub("replay", "--from-journal", "--into", "sqlite:///new.db", "--batch-size", batch_size, "--json")
+
+    assert ran.json["first_difference"] is None and ran.json["equal"]
+    found = "SELECT state ->> '$.notice.repeats', state ->> '$.above_peers' FROM claims WHERE claim LIKE 'SHARED-_'"
+    with sqlite3.connect(tmp_path / "new.db") as database:
+        repeats, above = zip(*database.execute(f"{found} ORDER BY claim").fetchall(), strict=True)
+    assert [json.loads(it or "{}").get("phone") for it in repeats] == [None, None, [3, "SHARED-2"], [4, "SHARED-3"]]
+    assert json.loads(repeats[3])["account"] == [3, "SHARED-2"]
+    assert [it is not None for it in above] == [False, False, False, True]
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 500])
 def test_ticks_are_rebuilt_where_they_stood(
     told: FilledLedger, claimhub: Claimhub, tmp_path: Path, batch_size: int
@@ -108,6 +132,7 @@ def test_all_tables_are_rebuilt_row_by_row(told: FilledLedger, claimhub: Claimhu
             "dead_letters",
             "claims",
             "policies",
+            "traces",
             "payments",
             "outbox",
             "positions",

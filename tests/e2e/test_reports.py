@@ -224,7 +224,8 @@ def test_an_open_claim_above_its_peers_is_told_so(claimhub: Claimhub, ledgers: F
         if number == 30:
             assert report(claimhub, "peers") == []
         claim = f"P-{number:02}"
-        say(ledgers, 1, make.notice(claim=claim, damaged=both))
+        lost_at_ms = make.LOSS_MS - number * make.DAY_MS
+        say(ledgers, 1, make.notice(claim=claim, damaged=both, loss_at_ms=lost_at_ms, notified_at_ms=lost_at_ms))
         say(ledgers, 2, make.estimate({"parts": number * 100_00}, claim=claim))
         say(ledgers, 2, make.estimate({"parts": 1_00}, claim=claim, damaged=make.THIRD))
 
