@@ -73,7 +73,8 @@ def test_what_waits_behind_another_raises_no_break_before_it_waits_for_something
 
 @pytest.mark.parametrize("size", [1, 2, 1000])
 def test_a_replay_raises_the_same_breaks_without_a_clock(size: int) -> None:
-    """They stand where they were sent, whether what they are about still waits or has gone on."""
+    """They stand where they were sent, whether what they are about still waits or has gone on; a claim's own clocks are
+    as due as before."""
     lane = OneLane([make.policy()])
     lane.take(make.policy(), make.estimate(), make.document(claim="CLM-2026-000002"))
     assert len(pass_time(lane)) == 2
@@ -81,7 +82,7 @@ def test_a_replay_raises_the_same_breaks_without_a_clock(size: int) -> None:
     replayed = Replayed(lane, size)
 
     assert replayed.differences == []
-    assert (replayed.journal, replayed.outbox) == (lane.journal, lane.outbox)
+    assert (replayed.journal, replayed.outbox, replayed.ticked) == (lane.journal, lane.outbox, [])
 
 
 def test_a_break_belongs_to_whoever_owes_what_is_waited_for() -> None:

@@ -78,6 +78,7 @@ class Replayed:
         self.journal: list[JournalRow] = []
         self.outbox: list[OutboxRow] = []
         self.dead: list[DeadRow] = []
+        self.ticked: list[str] = []
         self.payments: dict[str, PaymentRow] = {}
         self.differences: list[Difference] = []
         self.ended: list[Again] = []
@@ -91,6 +92,7 @@ class Replayed:
             self.journal += effects.journal
             self.outbox += effects.outbox
             self.dead += effects.dead
+            self.ticked += effects.ticked
             self.payments |= effects.payments
             kept.keep(effects)
             state.forget_oldest(0)
