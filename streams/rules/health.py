@@ -13,12 +13,14 @@ from streams.rules.settlement import Case, CoverKind
 
 
 def tasks(claim: Registered) -> Iterator[Wanted]:
-    """The bill, and a look at the hospital when it is high."""
+    """The bill, and a look at the hospital when it is high or above what others come to."""
     if not claim.claim.bills:
         yield Wanted(TaskKind.BILL, "hospital")
     limit = claim.terms.above_minor["hospital-check"]
-    if billed_minor(claim.claim) > limit and claim.claim.found(FindingKind.HOSPITAL_CHECK) is None:
-        yield Wanted(TaskKind.HOSPITAL_CHECK, "hospital", f"billed above {format_minor(limit, claim.notice.currency)}")
+    high = billed_minor(claim.claim) > limit
+    if (high or claim.claim.above_peers) and claim.claim.found(FindingKind.HOSPITAL_CHECK) is None:
+        why = f"billed above {format_minor(limit, claim.notice.currency)}" if high else "billed above its peers"
+        yield Wanted(TaskKind.HOSPITAL_CHECK, "hospital", why)
     yield from record_tasks(claim)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schemas.records import ProviderKind, Record
+from schemas.records import FindingKind, ProviderKind, Record
 from streams.rules.claim import Outcome, TaskKind
 from streams.rules.lines import terms_of
 from streams.rules.risk import Signal, signals
@@ -69,6 +69,19 @@ def test_what_is_agreed_counts_and_the_dearest_bill() -> None:
     assert _signal(cheaper) == []
     assert _signal(ill.play(peer_figures(1_200_00, **HOSPITAL))) == []
     assert len(_signal(ill.play(peer_figures(1_199_99, **HOSPITAL)))) == 1
+
+
+def test_somebody_looks_at_a_hospital_above_its_peers() -> None:
+    """However low its bill is (domain: route plan, health)."""
+    patient = notice_of("health", PATIENT, "treatment", estimated_loss_minor=40_000_00)
+    hub = Hub().play(policy_of("health", PATIENT, MEDICAL), patient, bill(900_00))
+    kinds = [TaskKind.DOCUMENTS]
+    assert [task.kind for task in hub.claim.open_tasks] == kinds
+
+    hub.play(peer_figures(800_00, **HOSPITAL))
+    assert [task.kind for task in hub.claim.open_tasks] == [*kinds, TaskKind.HOSPITAL_CHECK]
+    hub.play(finding(kind=FindingKind.HOSPITAL_CHECK))
+    assert [task.kind for task in hub.claim.open_tasks] == kinds
 
 
 def test_it_is_noted_once() -> None:
