@@ -42,6 +42,7 @@ payments = _noun("payments", "Payment attempts.")
 positions = _noun("positions", "Where the hub stands in each log.")
 topics = _noun("topics", "The topics of the registry.")
 schemas = _noun("schemas", "The schemas in the schema registry.")
+bank = _noun("bank", "What the bank says of payments.")
 sync = _noun("sync", "Which department has seen which version of each claim.")
 work = _noun("work", "What waits for a person, and acting on it.")
 config = _noun("config", "The settings.")
@@ -716,6 +717,17 @@ def positions_accept_loss(
     _print(loss, places.show_loss, as_json)
     if not yes:
         raise typer.Exit(FAILED)
+
+
+@bank.command("read")
+def bank_read(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A pain.002, camt.053 or camt.054 file.")],
+    as_json: Json = False,
+) -> None:
+    """Show what a bank's file says: statuses, entries, balances, and what is odd about it. Touches no ledger."""
+    from streams.commands import bank as messages
+
+    _print(messages.read_bank_file(file), messages.show_bank_message, as_json)
 
 
 @app.command()
