@@ -67,6 +67,9 @@ METRICS: Final = (
     Definition(
         name="parked_records", kind=Gauge, help="Records waiting for another record or a person, in owned lanes"
     ),
+    Definition(
+        name="overdue_records_total", kind=Counter, help="Records that waited too long and were told as a break"
+    ),
     Definition(name="lag_records", kind=Gauge, help="Records in the log and not yet in the ledger", labels=("topic",)),
     Definition(name="lag_seconds", kind=Gauge, help="Age of the oldest unread record, 0 when none", labels=("topic",)),
     Definition(name="buffered_records", kind=Gauge, help="Records fetched from Kafka and not yet in a batch"),
@@ -127,6 +130,7 @@ class Metrics:
     records_released: Counter
     dead_letters: Counter
     parked_records: Gauge
+    overdue_records: Counter
     lag_records: Gauge
     lag_seconds: Gauge
     buffered_records: Gauge

@@ -242,6 +242,7 @@ class LaneProcessor:
         metrics.decide_seconds.observe(decide_s)
         metrics.commit_seconds.observe(commit_s)
         metrics.records_released.inc(effects.released)
+        metrics.overdue_records.inc(len(effects.overdue))
         counts = Counter((row.topic, row.outcome) for row in effects.journal)
         for place in effects.parked:
             counts[place[0], Outcome.PARKED] += 1

@@ -16,10 +16,10 @@ from sqlalchemy import Engine, func, select
 from monitoring.health import Answer
 from schemas.partitioner import partition_for
 from schemas.records import LossNotice
-from schemas.topics import CLOCKS
+from schemas.topics import BREAKS, CLOCKS
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import read_engine
-from sinks.ledger.tables import claims, dead_letters, journal, payments, topics
+from sinks.ledger.tables import claims, dead_letters, journal, outbox, payments, topics
 from sinks.ledger.verify import verify
 from streams import drift, intake
 from streams.app import Hub, Leave
@@ -180,6 +180,18 @@ async def test_a_clock_that_has_run_out_is_told_by_the_machines_time(tmp_path: P
     assert breaches == 1
 
 
+async def test_a_record_that_waits_too_long_is_told_by_the_machines_time(tmp_path: Path) -> None:
+    """An estimate of years ago, and one of now: the first is a break, once, and counted; both go on waiting."""
+    old = said(ESTIMATE, "C-1", 1_600_000_000_000, make.estimate(claim="C-1"))
+    new = said(ESTIMATE, "C-2", make.SAID_MS, make.estimate(claim="C-2"))
+    async with _running(_settings(tmp_path)) as (hub, departments, engine):
+        departments.send(old, new)
+        counted = partial(hub.metrics.registry.get_sample_value, "claimhub_overdue_records_total")
+        await _until(lambda: counted() == 1, "no break is counted")
+
+    assert _breaks(engine) == [old.key]
+
+
 def _settings(folder: Path, **changes: Any) -> Settings:
     settings = Settings(data_dir=folder, lanes=LANES, http_port=0, **changes)
     migrate(settings.ledger_url)
@@ -248,6 +260,11 @@ def _ticks(engine: Engine) -> list[str]:
     with engine.connect() as connection:
         c = journal.c
         return list(connection.execute(select(c.rule).where(c.topic == CLOCKS).order_by(c.lane, c.entry)).scalars())
+
+
+def _breaks(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.execute(select(outbox.c.key).where(outbox.c.topic == BREAKS)).scalars())
 
 
 def _stages(engine: Engine) -> list[str]:
