@@ -8,6 +8,7 @@ from schemas.money import format_minor
 from schemas.records import DamagedObject, Fault, FindingKind
 from streams.rules.claim import Claim, Notice, TaskKind
 from streams.rules.line import LineRules, Registered, Wanted, cover_terms
+from streams.rules.medical import record_tasks
 from streams.rules.product import CompulsoryBucket, Terms, product
 from streams.rules.settlement import Case, CoverKind, CoverTerms
 
@@ -34,6 +35,8 @@ def tasks(claim: Registered) -> Iterator[Wanted]:
             yield Wanted(TaskKind.INVOICE, "repair-shop", damaged)
         elif known.excess:
             yield Wanted(TaskKind.SUPPLEMENT, "repair-shop", damaged)
+    if known_of.bills:
+        yield from record_tasks(claim)
 
 
 def survey_reason(notice: Notice, terms: Terms) -> str | None:

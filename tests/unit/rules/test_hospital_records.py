@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from schemas.records import FindingKind, HospitalRecord, HospitalRequest, HospitalRequestKind, Record
+from schemas.records import DamagedObject, FindingKind, HospitalRecord, HospitalRequest, HospitalRequestKind, Record
 from streams.rules.claim import Stage, TaskKind
 from tests.claims import (
     CLAIM,
@@ -159,6 +159,16 @@ def test_a_record_waits_for_its_claim_and_motor_has_none() -> None:
     assert [type(record) for record, _ in waiting.waiting] == [HospitalRecord]
     assert _tasks(waiting.play(INSURED, ILL)) == [TaskKind.BILL] and not waiting.waiting
     assert [dead.code for dead in motor.dead] == ["not-covered"]
+
+
+def test_a_third_party_s_bill_is_held_against_the_record_too() -> None:
+    """Motor pays by hospitals' bills as well, of who was hurt."""
+    hurt = notice(damaged=(DamagedObject.THIRD_PARTY_INJURY,), injury=True)
+    hub = Hub().play(policy(), hurt, finding(kind=FindingKind.POLICE), LONGER, hospital_record())
+
+    assert not hub.dead and _tasks(hub) == [TaskKind.HOSPITAL_CHECK]
+    longer = hospital_record(issued_at_ms=LOSS_MS + 5 * DAY_MS, discharged_at_ms=LOSS_MS + 4 * DAY_MS)
+    assert TaskKind.HOSPITAL_CHECK not in _tasks(hub.play(longer))
 
 
 def test_no_reason_tells_the_diagnosis() -> None:
