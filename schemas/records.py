@@ -568,6 +568,7 @@ class NoticeKind(StrEnum):
     REOPENED = "reopened"
     PAYEE_CHANGED = "payee-changed"
     ACCOUNT_NEEDED = "account-needed"
+    MERGED = "merged"
 
 
 class CustomerNotice(Record, frozen=True, kw_only=True):
@@ -1037,3 +1038,28 @@ class PeerFigures(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_currency(self.currency, "currency")
+
+
+class Forward(Record, frozen=True, kw_only=True):
+    """A record of another claim `other` that is about the same loss: its original bytes and headers, the topic they
+    came on, and the event id it is known by. Key: number of the claim it is handed to."""
+
+    claim: Identifier
+    other: Identifier
+    topic: Text
+    event_id: Annotated[str, Meta(min_length=1)]
+    value: bytes
+    headers: dict[str, bytes]
+    at_ms: TimeMs
+
+
+class SameLoss(Record, frozen=True, kw_only=True):
+    """The claim `other` says whether it is about the same loss, once it has seen this claim's notice, which has this
+    policy number and plate. Key: claim number."""
+
+    claim: Identifier
+    other: Identifier
+    same: bool
+    policy_number: Identifier | None = None
+    plate: Identifier | None = None
+    at_ms: TimeMs

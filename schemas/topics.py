@@ -28,6 +28,7 @@ from schemas.records import (
     Document,
     Estimate,
     Finding,
+    Forward,
     HospitalBill,
     HospitalRecord,
     HospitalRequest,
@@ -51,6 +52,7 @@ from schemas.records import (
     ReinsuranceReply,
     RepairOrder,
     ReserveMovement,
+    SameLoss,
     SamePaper,
     SiuOutcome,
     SiuReferral,
@@ -60,6 +62,7 @@ from schemas.records import (
 
 DEAD_LETTERS: Final = "hub.dead-letter.v1"
 CLOCKS: Final = "hub.clock.v1"
+FORWARDS: Final = "hub.forward.v1"
 BREAKS: Final = "hub.break.v1"
 
 _DAY_MS: Final = 86_400_000
@@ -208,6 +211,8 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("finance.cancellation-request.v1", _OUT, CancellationRequest, retention_days=None),
         _topic("hospital.record.v1", _IN, HospitalRecord),
         _topic("operations.peer-figures.v1", _IN, PeerFigures),
+        _topic(FORWARDS, _INTERNAL, Forward),
+        _topic("hub.same-loss.v1", _INTERNAL, SameLoss),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

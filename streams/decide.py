@@ -8,14 +8,14 @@ import msgspec
 
 from monitoring.metrics import Outcome
 from schemas.partitioner import partition_for
-from schemas.records import ClockTick, DeadLetter, PaymentInstruction, Policy, Record, Wake, WakeKind
-from schemas.topics import CLOCKS, TOPICS, Direction, Key
+from schemas.records import ClockTick, DeadLetter, Forward, PaymentInstruction, Policy, Record, Wake, WakeKind
+from schemas.topics import CLOCKS, FORWARDS, TOPICS, Direction, Key
 from sinks.envelope import Headers
 from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow, TraceRow
-from streams.flows import FLOWS, PolicyKey
+from streams.flows import FLOWS, PolicyKey, flow_of
 from streams.outcomes import Dead, Park
 from streams.received import Parsed, pack_headers, unpack_headers
-from streams.rules import breaks, clocks
+from streams.rules import breaks, clocks, merge
 from streams.rules.claim import Claim, Payment, Stage
 from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PolicyDecision
 from streams.rules.follow_ups import follow
@@ -190,17 +190,20 @@ class Decider:
         waiting = self._state.parked.get(parsed.entity)
         if not waiting:
             self._apply(parsed)
-        elif (
-            FLOWS[parsed.topic].passes
-            or TOPICS[parsed.topic].direction is Direction.INTERNAL
-            or (parsed.topic in waiting[0].until and not any(map(_unreadable, waiting)))
-        ):
+        elif self._may_pass(parsed, waiting):
             self._apply(parsed)
             self._release(waiting)
         elif isinstance(parsed.problem, Dead):
             self._bury(parsed, parsed.problem)
         else:
             self._park(parsed, Park(f"{_BEHIND}{waiting[0].cause.ref}", ()))
+
+    def _may_pass(self, parsed: Parsed, waiting: list[Parsed]) -> bool:
+        """Whether a record need not wait behind those of its claim that do."""
+        topic, flow = flow_of(parsed.topic, parsed.record)
+        if flow.passes or TOPICS[topic].direction is Direction.INTERNAL:
+            return True
+        return topic in waiting[0].until and not any(map(_unreadable, waiting))
 
     def _release(self, waiting: list[Parsed]) -> None:
         """Try what is parked for a subject again, in order. Behind one that must go on waiting only those it waits
@@ -211,7 +214,7 @@ class Decider:
             parsed = waiting[position]
             if _unreadable(parsed):
                 return
-            if position and parsed.topic not in waiting[0].until:
+            if position and flow_of(parsed.topic, parsed.record)[0] not in waiting[0].until:
                 position += 1
                 continue
             if not self._apply(parsed):
@@ -254,7 +257,11 @@ class Decider:
         if parsed.event_id in claim.seen:
             self._journal(parsed, Outcome.DUPLICATE, "engine.duplicate", "this event was applied before", None)
             return
-        flow = FLOWS[parsed.topic]
+        topic, flow = flow_of(parsed.topic, parsed.record)
+        held = None if claim.merge is None else merge.held(claim, claim.merge, topic)
+        if held is not None:
+            self._note(parsed, claim, held, None)
+            return
         seen, inputs, traces = _NOTHING_CAPTURED, None, _NO_TRACES
         if flow.traces is not None:
             traces = flow.traces(parsed.record)
@@ -262,7 +269,7 @@ class Decider:
             keys = None if flow.looks_up is None else flow.looks_up(parsed.record)
             seen, inputs = self._lookup.capture(number, keys, traces)
         decision: Decision = flow.handler(claim, parsed.record, parsed.cause, seen)
-        if decision.claim is claim and TOPICS[parsed.topic].direction is Direction.INTERNAL:
+        if decision.claim is claim and not decision.outputs and TOPICS[topic].direction is Direction.INTERNAL:
             # One wake too many, as when the policy was asked for twice: nothing came of it, and nothing is told.
             self._journal(parsed, Outcome.DUPLICATE, decision.rule, decision.reason, inputs)
             return
@@ -285,18 +292,18 @@ class Decider:
             self.effects.payments[payment.id] = self._payment_row(payment, parsed.cause)
         status = snapshot(claim, stage, decision.rule, decision.reason, parsed.cause)
         told = Output(STATUS, number, status, decision.rule, decision.reason)
-        self._send(parsed, (*decision.outputs, *followed, told))
+        self._send(parsed, (*decision.outputs, *followed, *_forwards(parsed, decision), told))
 
     def _note(self, parsed: Parsed, before: Claim, decision: Decision, inputs: str | None) -> None:
         """What departments see of the claim stays as it is. An event id is kept only of what sends something: to note
         the same twice changes nothing, and departments may say much."""
-        claim = decision.claim
-        if decision.outputs:
+        claim, outputs = decision.claim, (*decision.outputs, *_forwards(parsed, decision))
+        if outputs:
             claim = msgspec.structs.replace(claim, seen=(*claim.seen, parsed.event_id))
         if claim is not before:
             self._keep(claim, parsed.cause)
         self._journal(parsed, Outcome.NOTED, decision.rule, decision.reason, inputs)
-        self._send(parsed, decision.outputs)
+        self._send(parsed, outputs)
 
     def _keep(self, claim: Claim, cause: Cause) -> Stage:
         """Keep a claim's new state; the stage it is at."""
@@ -469,6 +476,33 @@ class Decider:
             )
         )
         self._send(parsed, (_dead_letter(parsed, dead),))
+
+
+def _forwards(parsed: Parsed, decision: Decision) -> tuple[Output, ...]:
+    """The record as it came, for each claim that it is handed to."""
+    if not decision.forward_to:
+        return ()
+    headers = {name: content for name, content in unpack_headers(parsed.headers) if content is not None}
+    return tuple(
+        [
+            Output(
+                FORWARDS,
+                claim,
+                Forward(
+                    claim=claim,
+                    other=parsed.subject,
+                    topic=parsed.topic,
+                    event_id=parsed.event_id,
+                    value=parsed.value or b"",
+                    headers=headers,
+                    at_ms=parsed.cause.at_ms,
+                ),
+                decision.rule,
+                decision.reason,
+            )
+            for claim in decision.forward_to
+        ]
+    )
 
 
 def _unreadable(parsed: Parsed) -> bool:

@@ -15,6 +15,7 @@ from schemas.records import (
     Document,
     Estimate,
     Finding,
+    Forward,
     HospitalBill,
     HospitalRecord,
     Invoice,
@@ -28,11 +29,13 @@ from schemas.records import (
     RecoveryReceipt,
     RegulatorAcknowledgement,
     ReinsuranceReply,
+    SameLoss,
     SamePaper,
     SiuOutcome,
     StatementLine,
     Wake,
 )
+from schemas.topics import FORWARDS
 from streams.rules import (
     assessment,
     bills,
@@ -44,6 +47,7 @@ from streams.rules import (
     hospital_records,
     intake,
     legal,
+    merge,
     payment_status,
     peers,
     recoveries,
@@ -87,6 +91,10 @@ def _policy_of_answer(answer: ClauseAnswer) -> PolicyKey:
     return answer.policy_number, ""
 
 
+def _policy_of_same_loss(answer: SameLoss) -> PolicyKey:
+    return answer.policy_number, answer.plate or ""
+
+
 def _policy_of_wake(wake: Wake) -> PolicyKey:
     return wake.policy_number, ""
 
@@ -117,4 +125,16 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "underwriting.clause-answer.v1": Flow(ClauseAnswer, clause_answers.on_clause_answer, looks_up=_policy_of_answer),
     "hospital.record.v1": Flow(HospitalRecord, hospital_records.on_record),
     "operations.peer-figures.v1": Flow(PeerFigures, peers.on_peer_figures),
+    "hub.forward.v1": Flow(Forward, merge.on_notice),
+    "hub.same-loss.v1": Flow(SameLoss, intake.on_same_loss, looks_up=_policy_of_same_loss),
 }
+
+_TOPIC_OF: Final = {flow.record: topic for topic, flow in FLOWS.items()}
+
+
+def flow_of(topic: str, record: Record | None) -> tuple[str, Flow]:
+    """The topic whose row a record is decided by, and that row: its own topic's, but of what was forwarded that of what
+    it is. Another claim's notice is decided by the row of what is forwarded itself."""
+    if topic == FORWARDS and record is not None and not isinstance(record, LossNotice):
+        topic = _TOPIC_OF[type(record)]
+    return topic, FLOWS[topic]

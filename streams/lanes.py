@@ -17,7 +17,7 @@ from sinks.ledger.port import Lane as TakenLane
 from sinks.relay import RelayLane
 from streams.buffer import Buffer
 from streams.decide import Decider, Effects, LaneState, Lookup
-from streams.flows import FLOWS
+from streams.flows import flow_of
 from streams.outcomes import Dead
 from streams.received import Parsed, Parser, Received
 from streams.rules import clocks
@@ -211,9 +211,9 @@ class LaneProcessor:
         plates: set[str] = set()
         traces: set[Trace] = set()
         for record in _with_parked(records, state):
-            flow = FLOWS[record.topic]
             if record.record is None:
                 continue
+            _, flow = flow_of(record.topic, record.record)
             if flow.traces is not None:
                 traces.update(flow.traces(record.record))
             if flow.looks_up is not None:

@@ -9,8 +9,8 @@ from confluent_kafka import Message
 
 from schemas.codec import Codec, Undecodable, UnknownSchema, frame_of
 from schemas.partitioner import partition_for
-from schemas.records import Record
-from schemas.topics import TOPICS, Key
+from schemas.records import Forward, LossNotice, Record
+from schemas.topics import TOPICS, Direction, Key
 from sinks.ledger.port import DeadRow, JournalRow, ParkedRow
 from streams.outcomes import Dead, Park
 from streams.rules.decision import Cause
@@ -138,6 +138,8 @@ class Parser:
         parked.record, parked.problem = self._decode(
             parked.topic, parked.key, parked.subject, parked.value, unpack_headers(parked.headers)
         )
+        if type(parked.record) is Forward:
+            parked.record, parked.problem = self._inside(parked.record)
         return parked
 
     def _parse(
@@ -160,6 +162,9 @@ class Parser:
             subject, entity, problem = "", "", dead
         else:
             record, problem = self._decode(topic, key, subject, value, headers)
+            if type(record) is Forward:
+                event_id = record.event_id
+                record, problem = self._inside(record)
         return Parsed(
             topic=topic,
             generation=generation,
@@ -198,6 +203,17 @@ class Parser:
                 "the sender must use Kafka's default partitioner (librdkafka: partitioner=murmur2_random)",
             )
         return subject, entity
+
+    def _inside(self, forward: Forward) -> tuple[Record | None, Dead | Park | None]:
+        """What was forwarded, as said for the claim it is handed to; a notice stays the other claim's."""
+        topic = TOPICS.get(forward.topic)
+        if topic is None or topic.direction is not Direction.IN or topic.key is not Key.CLAIM:
+            return None, Dead("bad-forward", "topic: nothing that is said for a claim comes on it")
+        headers = list(forward.headers.items())
+        record, problem = self._decode(forward.topic, None, forward.other, forward.value, headers)
+        if record is None or isinstance(record, LossNotice):
+            return record, problem
+        return msgspec.structs.replace(record, claim=forward.claim), None
 
     def _decode(
         self, topic: str, key: bytes | None, subject: str, value: bytes | None, headers: Headers

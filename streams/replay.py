@@ -11,7 +11,7 @@ from schemas.records import Policy
 from schemas.topics import TOPICS, Key
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, TraceRow
 from streams.decide import Decider, Effects, LaneState
-from streams.flows import FLOWS, PolicyKey
+from streams.flows import PolicyKey, flow_of
 from streams.lanes import KILLS
 from streams.outcomes import Dead
 from streams.received import Parsed, Parser
@@ -61,7 +61,7 @@ class _Recorded:
 
     def learn(self, row: Taken, parsed: Parsed) -> None:
         """Take the answer a journal row has kept; who left the same traces is known for that record only."""
-        looks_up = FLOWS[row.topic].looks_up
+        looks_up = flow_of(row.topic, parsed.record)[1].looks_up
         self._own = row.inputs if isinstance(row, JournalRow) else None
         if self._own is not None and parsed.record is not None and looks_up:
             self._inputs[looks_up(parsed.record)] = self._own
@@ -124,9 +124,10 @@ class LaneReplay:
         for row, parsed in zip(rows, records, strict=True):
             parsed.entry, parsed.reason, parsed.until = row.entry, row.reason, frozenset(row.until.split())
             parsed.since_ms = row.since_ms
-            tried = parsed is first.setdefault(parsed.entity, parsed) or row.topic in first[parsed.entity].until
+            topic, flow = flow_of(row.topic, parsed.record)
+            tried = parsed is first.setdefault(parsed.entity, parsed) or topic in first[parsed.entity].until
             again = Again(row, [])
-            if tried and parsed.until and FLOWS[row.topic].looks_up is None:
+            if tried and parsed.until and flow.looks_up is None:
                 again = self._decide(decider, parsed) or again
             if not isinstance(again.end, ParkedRow):
                 del first[parsed.entity]
@@ -148,7 +149,8 @@ class LaneReplay:
 
     def _again(self, decider: Decider, recorded: _Recorded, row: Taken, parsed: Parsed) -> Again:
         recorded.learn(row, parsed)
-        if isinstance(row, DeadRow) and parsed.problem is None and FLOWS[row.topic].looks_up is not None:
+        _, flow = flow_of(row.topic, parsed.record)
+        if isinstance(row, DeadRow) and parsed.problem is None and flow.looks_up is not None:
             parsed.problem = Dead(row.code, row.reason)  # what its rule looked up is not kept
         self._state.entry = row.entry - 1
         again = self._decide(decider, parsed)

@@ -76,6 +76,13 @@ def plate(claim: object) -> str:
     return PLATE if claim == CLAIM else f"京B{int(digest(claim, 'plate')[:12], 16) % 10**5:05}"
 
 
+def place(claim: object) -> str:
+    """Where its loss happened: in a town that no other claim's loss did, so that none are taken for one."""
+    return (
+        "北京市，停车场出口" if claim == CLAIM else f"{int(digest(claim, 'place')[:12], 16) % 10**9:09}市，停车场出口"
+    )
+
+
 def phone(claim: object) -> str:
     """The reporter's phone, which no other claim has."""
     return "13800000000" if claim == CLAIM else f"139{int(digest(claim, 'phone')[:12], 16) % 10**8:08}"
@@ -115,7 +122,7 @@ def notice(**changes: object) -> LossNotice:
         "plate": PLATE,
         "loss_at_ms": LOSS_MS,
         "notified_at_ms": LOSS_MS + 2 * HOUR_MS,
-        "place": "北京市，停车场出口",
+        "place": place(changes.get("claim", CLAIM)),
         "cause": "collision",
         "driver_name": "驾驶人甲",
         "fault": Fault.FULL,

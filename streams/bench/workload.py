@@ -106,7 +106,7 @@ def _notice(claim: str, number: int, at_ms: int) -> tuple[str, Record]:
         plate=_plate(policy),
         loss_at_ms=at_ms - 2 * HOUR_MS,
         notified_at_ms=at_ms,
-        place="人民路口",
+        place=_place(number),
         cause="collision",
         driver_name="驾驶人",
         fault=Fault.MAIN,
@@ -231,6 +231,11 @@ def _invoice_number(number: int) -> str:
     return f"{number:08d}"
 
 
+def _place(number: int) -> str:
+    """Another town for claims that share a policy: they are not of one loss."""
+    return f"{number // POLICIES:04}市人民路口"
+
+
 def _phone(number: int) -> str:
     return f"139{number:08d}"
 
@@ -259,6 +264,7 @@ VARYING: Final[tuple[Callable[[int], str], ...]] = (
     lambda number: _hash(claim_number(number), "document"),
     lambda number: _hash(claim_number(number), "invoice"),
     _invoice_number,
+    _place,
     _phone,
     _account,
     _instruction,

@@ -1,6 +1,5 @@
 """What reports know of one claim: how it moved, by its snapshots in order, and how it stands, by its state."""
 
-import re
 from datetime import date
 from typing import Final
 
@@ -11,8 +10,8 @@ from streams.rules.authority import AUTOMATIC
 from streams.rules.claim import Claim, Clock, Stage
 from streams.rules.deadlines import Calendar, day_of
 from streams.rules.lines import LINES
+from streams.rules.places import UNKNOWN, region_of
 
-UNKNOWN: Final = "unknown"
 FRAUD_CONFIRMED: Final = "siu.confirmed"
 """The rule that ends a claim because SIU has confirmed a fraud."""
 TIMED: Final = (
@@ -28,7 +27,6 @@ TIMED: Final = (
 _DECIDED: Final = frozenset({Stage.DECIDED, Stage.AGREED, Stage.PAYING, Stage.PAID, Stage.CLOSED})
 _REGISTERED: Final = frozenset({*TIMED, Stage.PAID}) - {Stage.REPORTED}
 _ENDED: Final = frozenset({Stage.NOT_ACCEPTED, Stage.PAID, Stage.CLOSED})
-_PLACE: Final = re.compile(r"^\s*([^\s,，、;；]{1,12}?(?:特别行政区|自治区|省|市))")
 _UTC: Final = Calendar(time_zone="UTC")
 
 
@@ -156,12 +154,6 @@ def providers(figures: ClaimFigures, claim: Claim) -> list[ProviderFigures]:
         ProviderFigures(claim.number, number, kind, name, supplements, amount, figures.currency, days)
         for number, (kind, name, supplements, amount, days) in enumerate(found, 1)
     ]
-
-
-def region_of(place: str) -> str:
-    """The province or city a place begins with, as in 北京市; unknown when it begins with none."""
-    found = _PLACE.match(place)
-    return UNKNOWN if found is None else found.group(1)
 
 
 def day_number(at_ms: int, line: str | None) -> int:

@@ -40,11 +40,14 @@ def noticed(claim: Claim, what: str) -> Notice:
 def registered(claim: Claim, what: str) -> tuple[Notice, PolicyInForce]:
     """Notice and policy of a claim that takes records.
 
-    Raises Park before the notice and while the policy is unknown, Dead `not-accepted` on a claim that was not.
+    Raises Park before the notice and while the policy is unknown, Dead `not-accepted` on a claim that was not, `merged`
+    on one that became part of another.
     """
     notice = noticed(claim, what)
     if claim.outcome is Outcome.NOT_ACCEPTED:
         raise Dead("not-accepted", f"the claim was not accepted, so it takes no more records: {what} is refused")
+    if claim.merge is not None and claim.merge.into is not None:
+        raise Dead("merged", f"the claim was merged into {claim.merge.into}: send {what} for that claim")
     if claim.policy is None:
         raise Park(f"{what} waits until the claim's policy is known", until=FOR_POLICY)
     return notice, claim.policy

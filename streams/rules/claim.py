@@ -49,6 +49,7 @@ class TaskKind(StrEnum):
     CLAUSE_QUERY = "clause-query"
     ADVANCE = "advance"
     HOSPITAL_RECORD = "hospital-record"
+    SAME_LOSS = "same-loss"
 
 
 class Task(_Part, frozen=True, kw_only=True):
@@ -201,6 +202,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     NOT_ACCEPTED = "not-accepted"
     WITHDRAWN = "withdrawn"
+    MERGED = "merged"
 
 
 class AmountCheck(_Part, frozen=True, kw_only=True):
@@ -390,6 +392,14 @@ class Reported(_Part, frozen=True, kw_only=True):
     acknowledged: bool = False
 
 
+class Merge(_Part, frozen=True, kw_only=True):
+    """Whether the claim is about a loss that another one is about: `asked` are those that have not answered yet, `into`
+    is the one it became part of. With neither it is a claim of its own."""
+
+    asked: tuple[str, ...] = ()
+    into: str | None = None
+
+
 class Stage(StrEnum):
     """Where a claim stands, derived from its facts, tasks and money."""
 
@@ -410,7 +420,8 @@ class Claim(_Part, frozen=True, kw_only=True):
     by its id; `open_tasks` are oldest first, `reserve_minor` is set aside, `notices` are the customer notices sent,
     `seen` the applied event ids, `acknowledged` the newest version each department says it has seen. `round` counts
     from 1; a claim that is reopened has the next. `agreed` and `disputed` are the settlement versions the claimant
-    agreed to and disputes (0 is none). The journal keeps what is not here."""
+    agreed to and disputes (0 is none). `joined` are the claims that became part of it. The journal
+    keeps what is not here."""
 
     number: str
     version: int = 0
@@ -446,6 +457,8 @@ class Claim(_Part, frozen=True, kw_only=True):
     advance: Advance | None = None
     hospital_records: tuple[KeptRecord, ...] = ()
     above_peers: tuple[str, ...] = ()
+    merge: Merge | None = None
+    joined: tuple[str, ...] = ()
 
     @property
     def fault(self) -> Fault:

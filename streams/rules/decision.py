@@ -39,7 +39,8 @@ class Decision(Struct, frozen=True, gc=False):
 
     The engine adds the claim's version, the seen event id and the `claims.status` snapshot; a rule does not. With
     `noted` nothing has changed that departments see: the claim keeps its version, and no snapshot is added. With
-    `refused` the record was not taken for what it is: it leaves no traces.
+    `refused` the record was not taken for what it is: it leaves no traces. `forward_to` are claims that the record is
+    handed to as it came.
     """
 
     claim: Claim
@@ -49,6 +50,7 @@ class Decision(Struct, frozen=True, gc=False):
     payments: tuple[Payment, ...] = ()
     noted: bool = False
     refused: bool = False
+    forward_to: tuple[str, ...] = ()
 
 
 class PolicyDecision(Struct, frozen=True, gc=False):
@@ -73,6 +75,10 @@ class Lookups(Protocol):
     @property
     def repeats(self) -> tuple[Shared, ...]:
         """The other claims with a phone, account, vehicle or person that the record at hand has too."""
+
+    @property
+    def same_losses(self) -> tuple[Shared, ...]:
+        """The other claims that may be about the loss that the record at hand is about."""
 
 
 class CapturedLookups:
@@ -99,4 +105,8 @@ class CapturedLookups:
 
     @property
     def repeats(self) -> tuple[Shared, ...]:
-        return tuple([it for it in self._shared if it.kind is not TraceKind.PAPER])
+        return tuple([it for it in self._shared if it.kind not in (TraceKind.PAPER, TraceKind.LOSS)])
+
+    @property
+    def same_losses(self) -> tuple[Shared, ...]:
+        return tuple([it for it in self._shared if it.kind is TraceKind.LOSS])

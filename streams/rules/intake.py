@@ -6,11 +6,11 @@ from itertools import pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.records import Document, LossNotice, NoticeKind, Policy, PolicyWanted, Wake, WakeKind
+from schemas.records import Document, LossNotice, NoticeKind, Policy, PolicyWanted, SameLoss, Wake, WakeKind
 from streams.outcomes import Dead
-from streams.rules import clause, facts, notices, repeats, same_paper
+from streams.rules import clause, facts, merge, notices, repeats, same_paper
 from streams.rules.admission import check_policy_currency, noticed
-from streams.rules.claim import Claim, Notice, Outcome, PolicyInForce, Task, TaskKind
+from streams.rules.claim import Claim, Merge, Notice, Outcome, PolicyInForce, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
 from streams.rules.lines import LINES
 from streams.rules.progress import advance
@@ -52,6 +52,9 @@ def on_loss_notice(claim: Claim, record: LossNotice, cause: Cause, seen: Lookups
     reason = "a later notice corrects the earlier one" if corrects else "first notice of loss"
     text = f"Claim {claim.number}: we have received your loss notice (报案) and are looking into it."
     claim, told = notices.tell(claim, NoticeKind.RECEIVED, "", text, cause, reason)
+    complete = not (isinstance(found, _NotKnown) and found.kind is TaskKind.FACTS)
+    if seen.same_losses and complete and merge.may_ask(claim, seen):
+        return merge.ask(claim, seen, cause, reason, told)
     claim, flagged = same_paper.found(claim, "photo", seen.others, cause)
     return with_policy(claim, notice, found, cause, reason, (*told, *flagged))
 
@@ -73,15 +76,36 @@ def on_document(claim: Claim, document: Document, cause: Cause, seen: Lookups) -
 def on_wake(claim: Claim, wake: Wake, cause: Cause, seen: Lookups) -> Decision:
     """Look for the policy again when it has arrived; any other wake changes nothing. Raises Park before the notice."""
     notice = noticed(claim, "the wake")
-    if claim.policy is not None or claim.outcome is not None or wake.kind is WakeKind.RETRY:
+    asking = claim.merge is not None and bool(claim.merge.asked)
+    if claim.policy is not None or claim.outcome is not None or asking or wake.kind is WakeKind.RETRY:
         return Decision(claim, "intake.wake", f"woken ({wake.kind}): the claim itself waits for no policy")
     number = notice.policy_number or wake.policy_number
     if any(task.kind is TaskKind.FACTS for task in claim.open_tasks):
         return Decision(claim, "intake.wake", f"woken ({wake.kind}): the claim waits for facts of its notice")
+    return _look_again(claim, notice, number, cause, seen, f"policy {number} arrived")
+
+
+def on_same_loss(claim: Claim, answer: SameLoss, cause: Cause, seen: Lookups) -> Decision:
+    """Become part of the claim that says it is about the same loss; with none go on as a claim of its own."""
+    notice = noticed(claim, "the answer")
+    asked = () if claim.merge is None else claim.merge.asked
+    if answer.other not in asked:
+        return Decision(claim, merge.ANSWERED, f"claim {answer.other} was not asked, or is no longer")
+    if answer.same:
+        return merge.become_part(claim, answer.other, cause)
+    left = tuple([other for other in asked if other != answer.other])
+    claim = replace(claim, merge=Merge(asked=left))
+    reason = f"claim {answer.other} is about another loss"
+    if left:
+        return Decision(claim, merge.ANSWERED, reason)
+    return _look_again(claim, notice, notice.policy_number, cause, seen, reason)
+
+
+def _look_again(claim: Claim, notice: Notice, number: str | None, cause: Cause, seen: Lookups, reason: str) -> Decision:
     found = policy_for(claim, notice, number, seen)
     if isinstance(found, PolicyInForce) and found.currency != notice.currency:
         found = _NotKnown("reporting", f"the notice is in {notice.currency}, policy {found.number} in {found.currency}")
-    return with_policy(claim, notice, found, cause, f"policy {number} arrived", ())
+    return with_policy(claim, notice, found, cause, reason, ())
 
 
 def policy_at_loss(notice: Notice, versions: tuple[Policy, ...]) -> PolicyInForce | _NotKnown | _NotInForce:

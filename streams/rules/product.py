@@ -150,7 +150,8 @@ class Terms(_Data, frozen=True, kw_only=True):
     names: underwriting is asked about any other; a cover without a list insures any. Settled amounts above
     `agreement_above_minor` are paid once the claimant agrees; without it none needs that. Nobody approves a changed
     payee account within `payee_cooling_off_days` calendar days; whoever owes a recovery
-    has `recovery_days`, by its kind. A claimant may sue within `limitation_years` of the loss."""
+    has `recovery_days`, by its kind. A claimant may sue within `limitation_years` of the loss.
+    Two notices whose losses are at most `same_loss_minutes` apart may be of one."""
 
     since: datetime
     above_minor: Mapping[str, int] = {}
@@ -171,6 +172,7 @@ class Terms(_Data, frozen=True, kw_only=True):
     recovery_days: Mapping[RecoveryKind, int] = {}
     treaty: Treaty | None = None
     limitation_years: int = 2
+    same_loss_minutes: int = 0
 
 
 class FactKind(StrEnum):

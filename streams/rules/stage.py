@@ -34,11 +34,11 @@ def stage_of(claim: Claim) -> Stage:
 
 
 def _after_outcome(claim: Claim, outcome: Outcome) -> Stage:
-    """After a rejection or a withdrawal nothing more happens, so they close; an approval follows its payments."""
+    """A rejected, withdrawn or merged claim closes, since nothing more happens; an approval follows its payments."""
     match outcome:
         case Outcome.NOT_ACCEPTED:
             return Stage.NOT_ACCEPTED
-        case Outcome.REJECTED | Outcome.WITHDRAWN:
+        case Outcome.REJECTED | Outcome.WITHDRAWN | Outcome.MERGED:
             return Stage.CLOSED
         case Outcome.APPROVED if any(task.kind is TaskKind.AGREEMENT for task in claim.open_tasks):
             return Stage.DECIDED

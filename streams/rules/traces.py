@@ -1,7 +1,7 @@
-"""What records leave for other claims to find: digests of papers, phones, accounts, vehicles and persons, never the
-values themselves."""
+"""What records leave for other claims to find: digests of papers, phones, accounts, vehicles, persons and losses, never
+the values themselves."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import sha256
@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from schemas.records import BankAccount, Contact, Document, HospitalBill, Invoice, LossNotice
+from streams.rules.places import region_of
 
 MOST: Final = 10
 """Of the claims that have left the same kind of trace as many are looked at: the newest."""
@@ -30,11 +31,16 @@ class TraceKind(IntEnum):
     ACCOUNT = 2
     VEHICLE = 3
     PERSON = 4
+    LOSS = 5
 
 
 _KIND_BITS: Final = 15
 _KINDS: Final = tuple(TraceKind)
 _INSURED: Final = "insured_person"
+_INSURED_FACTS: Final = "insured_"
+_DAY_MS: Final = 86_400_000
+MOST_APART_MS: Final = 7_200_000
+"""No product takes two notices for one loss whose times are further apart."""
 
 
 class Shared(Struct, frozen=True, array_like=True, gc=False):
@@ -46,7 +52,7 @@ class Shared(Struct, frozen=True, array_like=True, gc=False):
 
 
 def of_notice(notice: LossNotice) -> tuple[Trace, ...]:
-    """Its photos, and whom and what it is about: phone, account, vehicle, persons."""
+    """Its photos, and whom and what it is about: phone, account, vehicle, persons, loss."""
     left = [_digest(TraceKind.PAPER, f"content|{photo}") for photo in notice.photos]
     left.append(_digest(TraceKind.PHONE, notice.reporter_phone))
     left.append(_account(notice.payee))
@@ -58,6 +64,7 @@ def of_notice(notice: LossNotice) -> tuple[Trace, ...]:
         left.append(_digest(TraceKind.PERSON, notice.driver_id))
     if _INSURED in notice.facts:
         left.append(_digest(TraceKind.PERSON, notice.facts[_INSURED]))
+    left += _losses(notice)
     return tuple(left)
 
 
@@ -88,6 +95,15 @@ def others(claim: str, traces: Iterable[Trace], left: Mapping[Trace, Sequence[Sh
 def of_contact(contact: Contact) -> tuple[Trace, ...]:
     """The account it names, if it names one."""
     return () if contact.payee is None else (_account(contact.payee),)
+
+
+def _losses(notice: LossNotice) -> Iterator[Trace]:
+    """Which loss it is, by all but its hour: two notices of times near each other have one of these in common."""
+    insured = [f"{name}={fact}" for name, fact in sorted(notice.facts.items()) if name.startswith(_INSURED_FACTS)]
+    what = (notice.line, notice.plate or notice.policy_number, *insured, notice.cause, region_of(notice.place))
+    near = {(notice.loss_at_ms + apart) // _DAY_MS for apart in (-MOST_APART_MS, 0, MOST_APART_MS)}
+    for day in sorted(near):
+        yield _digest(TraceKind.LOSS, "|".join(map(str, (*what, day))))
 
 
 def _account(payee: BankAccount) -> Trace:

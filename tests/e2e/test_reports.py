@@ -54,14 +54,14 @@ def second_half(ledger: FilledLedger) -> None:
     say(ledger, 8, make.decision(claim=TWO))
     say(ledger, 9, make.decision(Role.APPROVER, claim=TWO))
     paid(ledger, TWO, 64_500_00, 65)
-    say(ledger, 1, make.notice(claim=REJECTED, estimated_loss_minor=9_000_00))
+    say(ledger, 1, make.notice(claim=REJECTED, estimated_loss_minor=9_000_00, place="河北省某县"))
     say(ledger, 3, make.finding(claim=REJECTED))
     say(ledger, 4, make.estimate({"parts": 9_000_00}, claim=REJECTED, shop="shop-02"))
     say(ledger, 5, make.invoice({"parts": 9_000_00}, claim=REJECTED, number="3", sha256="3" * 64, shop="shop-02"))
     say(ledger, 6, make.decision(claim=REJECTED, action="reject"))
-    say(ledger, 1, make.notice(claim=OLD, loss_at_ms=make.LOSS_MS - 400 * make.DAY_MS))
+    say(ledger, 1, make.notice(claim=OLD, loss_at_ms=make.LOSS_MS - 400 * make.DAY_MS, place=make.place(FAST)))
     late = {"loss_at_ms": make.LOSS_MS + 30 * make.DAY_MS, "notified_at_ms": make.LOSS_MS + 31 * make.DAY_MS}
-    say(ledger, 31, make.notice(claim=OPEN, cause="fire", **late))
+    say(ledger, 31, make.notice(claim=OPEN, cause="fire", place=make.place(FAST), **late))
 
 
 def paid(ledger: FilledLedger, claim: str, amount: int, day: float) -> None:
@@ -105,12 +105,15 @@ def test_every_milestone_counts_in_its_month_line_cause_and_region(claimhub: Cla
     found = {(it["month"], it["cause"], it["region"], it["what"]): (it["claims"], it["amount_minor"]) for it in rows}
 
     assert found == {
-        (202604, "collision", "北京市", "reported"): (3, 15_000_00),
-        (202604, "collision", "北京市", "registered"): (2, 12_000_00),
+        (202604, "collision", "北京市", "reported"): (2, 6_000_00),
+        (202604, "collision", "北京市", "registered"): (1, 3_000_00),
         (202604, "collision", "北京市", "not-accepted"): (1, 3_000_00),
-        (202604, "collision", "北京市", "decided"): (2, 2_300_00),
-        (202604, "collision", "北京市", "rejected"): (1, 8_500_00),
-        (202604, "collision", "北京市", "closed"): (1, 0),
+        (202604, "collision", "北京市", "decided"): (1, 2_300_00),
+        (202604, "collision", "河北省", "reported"): (1, 9_000_00),
+        (202604, "collision", "河北省", "registered"): (1, 9_000_00),
+        (202604, "collision", "河北省", "decided"): (1, 0),
+        (202604, "collision", "河北省", "rejected"): (1, 8_500_00),
+        (202604, "collision", "河北省", "closed"): (1, 0),
         (202604, "collision", "上海市", "reported"): (1, 70_000_00),
         (202604, "collision", "上海市", "registered"): (1, 70_000_00),
         (202604, "collision", "上海市", "decided"): (1, 64_500_00),

@@ -3,8 +3,9 @@
 import pytest
 
 from schemas.records import ClaimStatus
-from streams.reports.claim_figures import ClaimFigures, day_number, follow, region_of
+from streams.reports.claim_figures import ClaimFigures, day_number, follow
 from streams.reports.kinds import percentile
+from streams.rules.places import region_of
 from tests import claims as make
 
 

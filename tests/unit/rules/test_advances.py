@@ -201,9 +201,11 @@ def test_an_advance_needs_the_people_its_amount_needs_each_one_another() -> None
 
 
 def test_an_advance_is_paid_once() -> None:
-    """Neither a second decision nor a higher value leads to a second one."""
+    """Neither a second decision nor a higher value or another account leads to a second one."""
     said = Said().decide("2026-05-03T09:00").decide("2026-05-03T10:00", person="handler-09")
     said.at("2026-05-05T09:00", found(FindingKind.SURVEY, 150_000_00, found_at_ms=ms("2026-05-05")))
+
+    said.at("2026-05-06T09:00", make.contact(ContactKind.BANK_DETAILS, payee=make.OTHER_PAYEE))
 
     assert [dead.code for dead in said.lane.dead] == ["old-version"]
     assert said.tasks == [ADJUSTER_TASK] and said.instructed() == [(1, ADVANCE_MINOR)]

@@ -103,7 +103,9 @@ def test_internal_topics_are_read_and_written() -> None:
     assert set(INBOUND) | set(OUTBOUND) == set(TOPICS)
     assert set(INBOUND) & set(OUTBOUND) == {
         "hub.clock.v1",
+        "hub.forward.v1",
         "hub.policy-wanted.v1",
+        "hub.same-loss.v1",
         "hub.same-paper.v1",
         "hub.wake.v1",
     }
