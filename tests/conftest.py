@@ -10,6 +10,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from sinks.ledger.migrate import migrate
 from tests import services
 
 settings.register_profile("claimhub", deadline=None)  # how long an example takes says nothing on a busy machine
@@ -70,6 +71,21 @@ def postgres_server(services_folder: Path) -> Iterator[str]:
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """URL of a PostgreSQL database made for this test alone, empty."""
     with services.empty_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """Name of a database with an empty ledger in it."""
+    with services.empty_database(postgres_server) as url:
+        migrate(url)
+        yield url.rpartition("/")[2].partition("?")[0]
+
+
+@pytest.fixture
+def postgres_ledger(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """URL of a PostgreSQL database made for this test alone, with an empty ledger: a copy, quicker than migrating."""
+    with services.empty_database(postgres_server, postgres_template) as url:
         yield url
 
 

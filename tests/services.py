@@ -62,11 +62,13 @@ def in_ci() -> bool:
 
 
 @contextmanager
-def empty_database(server: str) -> Iterator[str]:
-    """URL of a new, empty database on the server; dropped afterwards, whoever is still connected."""
+def empty_database(server: str, template: str = "template1") -> Iterator[str]:
+    """URL of a new database on the server, empty or as the one named `template`; dropped afterwards, whoever is still
+    connected."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
     try:
         yield database_url(server, name)
     finally:

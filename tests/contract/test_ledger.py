@@ -45,6 +45,8 @@ def empty(request: pytest.FixtureRequest, folder: Path) -> str:
 
 def migrated(request: pytest.FixtureRequest, folder: Path) -> str:
     """The URL of an empty ledger of the kind the request names."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_ledger"))
     url = empty(request, folder)
     make_ledger(url)
     return url

@@ -118,7 +118,7 @@ class World:
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """An empty lane over a ledger of each kind."""
     sqlite = f"sqlite:///{tmp_path / 'ledger.db'}"
-    world = World(sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+    world = World(sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_ledger"))
     yield world
     world.engine.dispose()
 

@@ -68,7 +68,7 @@ def filled(
     if request.param == "sqlite":
         yield request.module.fill(ledger)
     else:
-        url = request.getfixturevalue("postgres_url")
+        url = request.getfixturevalue("postgres_ledger")
         monkeypatch.setenv("CLAIMHUB_LEDGER", url)
         other = FilledLedger(url)
         yield request.module.fill(other)

@@ -78,7 +78,7 @@ def ledgers(
     if request.param == "sqlite":
         yield ledger
     else:
-        url = request.getfixturevalue("postgres_url")
+        url = request.getfixturevalue("postgres_ledger")
         monkeypatch.setenv("CLAIMHUB_LEDGER", url)
         other = FilledLedger(url)
         yield other

@@ -114,7 +114,7 @@ class Board:
 def board(request: pytest.FixtureRequest, kafka_url: str, tmp_path: Path) -> Iterator[Board]:
     """An empty ledger on each database, and empty topics; no department has read anything."""
     sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path}/ledger.db" if sqlite else request.getfixturevalue("postgres_url")
+    url = f"sqlite:///{tmp_path}/ledger.db" if sqlite else request.getfixturevalue("postgres_ledger")
     with fresh_topics(kafka_url, lanes=1):
         board = Board(kafka_url, url)
         wait_until(partial(_answers, board), "the new topic has no leader, or the groups have no coordinator")

@@ -64,11 +64,11 @@ def instruction(seq: int, id_: str = "P1", amount_minor: int = 123_456, **given:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A migrated, empty ledger of each kind."""
-    url = (
-        f"sqlite:///{tmp_path / 'ledger.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    )
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_ledger"))
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
     make_ledger(url)
-    return str(url)
+    return url
 
 
 @pytest.fixture
