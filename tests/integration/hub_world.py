@@ -1,6 +1,5 @@
 """A real Kafka and PostgreSQL made ready for a hub: fresh topics, a migrated ledger, settings that name both."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from schemas.topics import TOPICS
 from sinks.ledger.migrate import migrate
 from streams.demo.finance import INSTRUCTIONS
 from streams.settings import Settings
+from tests.integration.workers import wait_until
 from tests.relay_world import TO_THE_END
 
 LANES: Final = 4
@@ -68,15 +68,14 @@ def _delete(admin: AdminClient) -> None:
 
 
 def _create(admin: AdminClient, lanes: int) -> None:
-    """A topic just deleted may still be in the way for a moment."""
-    missing, end = set(TOPICS), time.monotonic() + _LIMIT_S
-    while missing:
-        futures = admin.create_topics([NewTopic(topic, lanes, 1, config=TIMELESS) for topic in missing])
-        for topic, future in futures.items():
-            try:
-                future.result(_LIMIT_S)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS or time.monotonic() > end:
-                    raise
-            else:
-                missing.discard(topic)
+    """The controller knows of both at once, the broker that a hub asks a moment later."""
+    wait_until(lambda: not _listed(admin), "the topics of the test before are still listed")
+    for future in admin.create_topics([NewTopic(topic, lanes, 1, config=TIMELESS) for topic in TOPICS]).values():
+        future.result(_LIMIT_S)
+    wait_until(lambda: _listed(admin) == dict.fromkeys(TOPICS, lanes), "the new topics are not listed")
+
+
+def _listed(admin: AdminClient) -> dict[str, int]:
+    """The hub's topics as the broker knows them by now, with their partitions."""
+    there = admin.list_topics(timeout=_LIMIT_S).topics
+    return {name: len(there[name].partitions) for name in TOPICS if name in there}

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from streams.commands.topics import apply
 from streams.exits import Exit
 from tests.integration.hub_world import LANES, fresh_topics, hub_settings
-from tests.integration.workers import LIMIT_S, claimhub, records, surroundings, worker
+from tests.integration.workers import LIMIT_S, claimhub, records, surroundings, wait_until, worker
 
 ESTIMATE, INVOICE = "repair.estimate.v1", "repair.invoice.v1"
 UP: Final = ("up", "--role", "worker")
@@ -21,6 +21,10 @@ def test_a_missing_topic_is_named_at_the_start(kafka_url: str, postgres_url: str
     with fresh_topics(kafka_url):
         for future in admin.delete_topics([ESTIMATE, INVOICE]).values():
             future.result(LIMIT_S)
+        wait_until(
+            lambda: not {ESTIMATE, INVOICE} & admin.list_topics(timeout=LIMIT_S).topics.keys(),
+            "the deleted topics are still listed",
+        )
         refused = claimhub(settings, *UP)
 
     assert refused.returncode == Exit.UNAVAILABLE
