@@ -250,7 +250,7 @@ def test_while_underwriting_has_not_said_that_the_cause_is_insured_nothing_is_ad
 def test_an_advance_that_could_not_be_paid_is_owed_again() -> None:
     """To another account it is proposed anew, and never to the same one; in the end no more than is owed was paid."""
     said = Said().decide("2026-05-03T09:00").paid("2026-05-04T09:00", code=PaymentStatusCode.RJCT)
-    said.at("2026-05-05T09:00", make.document(document_id="DOC-2", kind="list-of-losses"))
+    said.at("2026-05-05T09:00", found(FindingKind.SURVEY, SURVEYED_MINOR, found_at_ms=ms("2026-05-05")))
     assert said.tasks == [ADJUSTER_TASK]
     said.at("2026-05-06T09:00", make.contact(ContactKind.BANK_DETAILS, payee=make.OTHER_PAYEE))
     assert said.tasks == [ADJUSTER_TASK, (TaskKind.ADVANCE, "handler", "settlement 2")]
