@@ -106,13 +106,16 @@ class Log:
         return record
 
     def publish(
-        self, place: Place, key: bytes, value: bytes, headers: Headers, sender: Process, *, given_up: bool
+        self, place: Place, key: bytes, value: bytes, headers: Headers, sender: Process, token: int, *, given_up: bool
     ) -> Record:
         """The broker takes an output of a lane. What comes late, from a process that is dead, was frozen, or holds the
-        lane no more, or from a producer it has `given_up`, can double what was sent after the log was read back."""
+        lane no more (or anew, under another token), or from a producer it has `given_up`, can double what was sent
+        after the log was read back."""
         said = dict(headers)
         number = lane, _ = int(said["lane"] or b""), int(said["seq"] or b"")
-        late = given_up or not sender.alive or sender.frozen_until > 0 or self._tables.lanes[lane].owner != sender.name
+        holder = self._tables.lanes[lane]
+        mine = (holder.owner, holder.token) == (sender.name, token)
+        late = given_up or not sender.alive or sender.frozen_until > 0 or not mine
         known = self._tables.out_next.get((lane, *place))
         if known is None:
             self.wrong.append(f"output {number} went to {place} before the ledger knew that place")
@@ -122,6 +125,10 @@ class Log:
         if not late:
             self._arrived[number] = len(self.partitions[place]) - 1
         return record
+
+    def token_of(self, headers: Headers) -> int:
+        """The token that the lane of an output is held under now."""
+        return self._tables.lanes[int(dict(headers)["lane"] or b"")].token
 
     def append_control(self, place: Place) -> None:
         """An offset that no reader gets: the mark of a sender's transaction."""
@@ -367,7 +374,7 @@ class SimulatedProducer:
         assert options["message.timeout.ms"] == 0
         self.process = process
         self._log = log
-        self._waiting: dict[Place, deque[tuple[bytes, bytes, Headers, Report]]] = {}
+        self._waiting: dict[Place, deque[tuple[bytes, bytes, Headers, Report, int]]] = {}
         self._reports: deque[tuple[Report, KafkaError | None, Record]] = deque()
         self._gapless = options.get("enable.gapless.guarantee", False)
         self._sending = False
@@ -380,7 +387,8 @@ class SimulatedProducer:
         self._check_fatal()
         if self._log.faults.loses("full", "produce"):
             raise BufferError
-        self._waiting.setdefault((topic, partition), deque()).append((key.encode(), value, headers, on_delivery))
+        waiting = self._waiting.setdefault((topic, partition), deque())
+        waiting.append((key.encode(), value, headers, on_delivery, self._log.token_of(headers)))
         self._send_soon()
 
     def poll(self, timeout_s: float) -> int:
@@ -392,7 +400,7 @@ class SimulatedProducer:
         self._call("purge")
         for place, waiting in self._waiting.items():
             error = KafkaError(KafkaError._PURGE_QUEUE)
-            self._reports.extend((report, error, Record(place, None)) for *_, report in waiting)
+            self._reports.extend((report, error, Record(place, None)) for *_, report, _ in waiting)
         self._waiting.clear()
 
     def __len__(self) -> int:
@@ -446,8 +454,8 @@ class SimulatedProducer:
     def _deliver(self, place: Place, most: int) -> None:
         waiting = self._waiting[place]
         for _ in range(min(most, len(waiting))):
-            key, value, headers, report = waiting.popleft()
-            record = self._log.publish(place, key, value, headers, self.process, given_up=self._fatal)
+            key, value, headers, report, token = waiting.popleft()
+            record = self._log.publish(place, key, value, headers, self.process, token, given_up=self._fatal)
             # Of a request the broker had already taken, the answer has no offset.
             known = self._log.scheduler.random.random() < 0.95
             self._reports.append((report, None, record if known else Record(place, -1001)))
@@ -457,7 +465,7 @@ class SimulatedProducer:
         gap: then nothing more does, and it is of no more use."""
         error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
         waiting = self._waiting[place]
-        *_, report = waiting.popleft()
+        *_, report, _ = waiting.popleft()
         if self._gapless:
             self._fatal = True
             waiting.clear()
