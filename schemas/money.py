@@ -53,6 +53,13 @@ def format_minor(amount_minor: int, currency: str) -> str:
     return f"{sign}{f'{major:,}'.replace(',', ' ')}{fraction % minor if fraction else ''} {currency}"
 
 
+def format_major(amount_minor: int, currency: str) -> str:
+    """An amount as a plain decimal in major units, with all of the currency's digits: what `parse_major` reads."""
+    scale, fraction = _SHOWN[exponent(currency)]
+    major, minor = divmod(abs(amount_minor), scale)
+    return f"{'-' if amount_minor < 0 else ''}{major}{fraction % minor if fraction else ''}"
+
+
 def parse_major(text: str, currency: str) -> int:
     """The minor units of a decimal in major units: `1234.5` CNY is 123450.
 

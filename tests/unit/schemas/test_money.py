@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.money import EXPONENTS, check_currency, exponent, format_minor, parse_major
+from schemas.money import EXPONENTS, check_currency, exponent, format_major, format_minor, parse_major
 
 currencies = st.sampled_from(sorted(EXPONENTS))
 
@@ -17,6 +17,7 @@ def test_an_amount_survives_writing_and_reading(amount_minor: int, currency: str
     text = format_minor(amount_minor, currency).removesuffix(currency).replace(" ", "")
 
     assert parse_major(text, currency) == amount_minor
+    assert parse_major(format_major(amount_minor, currency), currency) == amount_minor
 
 
 @given(st.text(max_size=12), currencies)

@@ -1,0 +1,1 @@
+"""Payment instructions on their way to the bank."""
