@@ -25,10 +25,10 @@ class Liability(Struct, frozen=True):
     amount_minor: int
 
 
-def reserved(movement: ReserveMovement) -> Liability:
+def reserved(figures: ClaimFigures, movement: ReserveMovement) -> Liability:
     """What was set aside, or less than before when below zero."""
     day = day_number(movement.at_ms, movement.line)
-    return Liability(RESERVE, movement.claim, day, movement.after_minor - movement.before_minor)
+    return Liability(RESERVE, figures.claim, day, movement.after_minor - movement.before_minor)
 
 
 def instructed(figures: ClaimFigures, instruction: PaymentInstruction) -> Liability:

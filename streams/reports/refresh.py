@@ -134,7 +134,7 @@ def _followed(connection: Connection, lane: int, rows: Sequence[tuple[str, str, 
     for number, cause, record in rows:
         if isinstance(record, ReserveMovement):
             movements.append(reserved(figures[number], record))
-            opened.append(liabilities.reserved(record))
+            opened.append(liabilities.reserved(figures[number], record))
         elif isinstance(record, PaymentInstruction):
             opened.append(liabilities.instructed(figures[number], record))
         elif isinstance(record, ClaimStatus):
