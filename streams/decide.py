@@ -258,7 +258,7 @@ class Decider:
             self._journal(parsed, Outcome.DUPLICATE, "engine.duplicate", "this event was applied before", None)
             return
         topic, flow = flow_of(parsed.topic, parsed.record)
-        held = None if claim.merge is None else merge.held(claim, claim.merge, topic)
+        held = None if claim.merge is None else merge.held(claim, claim.merge, topic, parsed.record)
         if held is not None:
             self._note(parsed, claim, held, None)
             return

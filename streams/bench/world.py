@@ -31,7 +31,7 @@ from streams.stack.postgres import Postgres
 from streams.stack.process import spawned
 
 LANES: Final = 4
-_POSTGRES: Final = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
+_POSTGRES: Final = {"shared_buffers": "2GB", "max_wal_size": "4GB"}
 # Records that are no longer needed give their room back soon.
 _KAFKA: Final = {
     "log.segment.bytes": str(64 * 1024 * 1024),

@@ -8,9 +8,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.records import LossNotice, NoticeKind, SameLoss
+from schemas.records import Contact, ContactKind, LossNotice, NoticeKind, Record, SameLoss
 from schemas.topics import TOPICS, Direction, Key
-from streams.outcomes import Park
+from streams.outcomes import Dead, Park
 from streams.rules import notices
 from streams.rules.claim import Claim, Merge, Notice, Outcome, Task, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
@@ -82,10 +82,11 @@ def become_part(claim: Claim, into: str, cause: Cause) -> Decision:
     return Decision(claim, MERGED, reason, told)
 
 
-def held(claim: Claim, merge: Merge, topic: str) -> Decision | None:
+def held(claim: Claim, merge: Merge, topic: str, record: Record | None) -> Decision | None:
     """What becomes of a record instead of what its own rules say: nothing, when the claim is one of its own.
 
-    Raises Park while other claims are asked.
+    Raises Park while other claims are asked, and Dead `merged` for a withdrawal: one reporter's cannot end what another
+    reported as well.
     """
     if topic not in HELD:
         return None
@@ -94,6 +95,9 @@ def held(claim: Claim, merge: Merge, topic: str) -> Decision | None:
         raise Park(f"waits until it is known whether claim {names} is about the same loss", until=(SAME_LOSS,))
     if merge.into is None:
         return None
+    if isinstance(record, Contact) and record.kind is ContactKind.WITHDRAWAL:
+        where = f"the claim was merged into {merge.into}, which somebody else reported as well"
+        raise Dead("merged", f"kind: {where}. To withdraw the whole of it, withdraw that claim")
     reason = f"the claim is part of claim {merge.into}, which takes this"
     return Decision(claim, FORWARDED, reason, noted=True, forward_to=(merge.into,))
 

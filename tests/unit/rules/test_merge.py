@@ -151,11 +151,12 @@ def test_what_comes_for_the_second_is_taken_by_the_first() -> None:
     assert lane.ends("repair.invoice.v1") == [(SECOND, "noted", "merge.forwarded")]
 
 
-def test_a_withdrawal_of_the_second_withdraws_the_first() -> None:
-    """It is taken for what it says: there is one claim for both."""
+def test_who_withdraws_the_second_does_not_withdraw_what_another_reported() -> None:
+    """It is refused, with what to do; the first claim goes on."""
     lane = world(make.notice(), notice(SECOND)).say(make.contact(ContactKind.WITHDRAWAL, claim=SECOND))
 
-    assert lane.claim(FIRST).outcome is Outcome.WITHDRAWN and is_merged(lane)
+    assert lane.claim(FIRST).outcome is None and is_merged(lane)
+    assert [(row.subject, row.code) for row in lane.dead] == [(SECOND, "merged")]
 
 
 def test_what_came_before_the_second_notice_waits_and_is_handed_on() -> None:
