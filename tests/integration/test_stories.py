@@ -4,6 +4,7 @@ from io import StringIO
 from pathlib import Path
 from typing import NoReturn
 
+import pytest
 from rich.console import Console
 
 from sinks.ledger.migrate import migrate
@@ -13,29 +14,33 @@ from streams.commands.replay import rebuild_ledger
 from streams.commands.verify import OfLedgerAndTopics, read_verification
 from streams.demo.play import play_in_hub
 from streams.demo.screen import PlainLines
-from streams.demo.stories import stories
+from streams.demo.stories import Story, short_stories, stories
 from streams.exits import Exit
 from streams.settings import Settings
 from tests.integration.hub_world import fresh_topics, hub_settings, instruction_ids
 from tests.services import empty_database
 
 
+@pytest.mark.parametrize(
+    "told",
+    [pytest.param(short_stories(), id="the demo's"), pytest.param(stories(), id="every one", marks=pytest.mark.slow)],
+)
 async def test_the_stories_end_alike_on_kafka_and_postgres_and_on_the_embedded_parts(
-    kafka_url: str, postgres_server: str, postgres_url: str, tmp_path: Path
+    told: tuple[Story, ...], kafka_url: str, postgres_server: str, postgres_url: str, tmp_path: Path
 ) -> None:
     """Every story ends as it says; both ledgers keep every promise and have the same hash, the instructions' topic
     holds exactly what the ledger says, and all topics what the outbox says. Replayed in batches of any size, into
     either database, both ledgers come to that hash."""
     with fresh_topics(kafka_url):
         real = hub_settings(kafka_url, postgres_url, tmp_path)
-        report = await play_in_hub(real, KafkaCluster(real.kafka_client()), _nowhere(), stories(), _leave)
+        report = await play_in_hub(real, KafkaCluster(real.kafka_client()), _nowhere(), told, _leave)
         instructions = instruction_ids(kafka_url)
         topics = read_verification(real, topics=True)
     small = Settings(data_dir=tmp_path, http_port=0)
     migrate(small.ledger_url)
-    embedded = await play_in_hub(small, EmbeddedCluster(), _nowhere(), stories(), _leave)
+    embedded = await play_in_hub(small, EmbeddedCluster(), _nowhere(), told, _leave)
 
-    assert [story.name for story in report.stories] == [story.name for story in stories()]
+    assert [story.name for story in report.stories] == [story.name for story in told]
     assert [difference for story in report.stories for difference in story.differences] == []
     assert sorted(instructions) == sorted(payment.instruction_id for payment in report.payments)
     assert [(record.subject, record.until) for record in report.parked] == [("C26-0021", ["repair.estimate.v1"])]
