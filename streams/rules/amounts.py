@@ -1,12 +1,12 @@
 """Large or much corrected amounts: finance is asked whether it agrees before anybody approves (domain: route plan)."""
 
-from hashlib import sha256
 from typing import Final
 
 from schemas.money import format_minor
 from schemas.records import AmountQuery
 from streams.rules.claim import Claim, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Output
+from streams.rules.derived import derived_id
 from streams.rules.product import Terms
 
 QUERY: Final = "finance.amount-query.v1"
@@ -16,7 +16,7 @@ _MOST_PER_CENT: Final = 20
 
 def query_id(claim: str, settlement_version: int) -> str:
     """The id of the query about one settlement version, the same whenever it is derived."""
-    return "AQ" + sha256(f"{claim}|{settlement_version}".encode()).hexdigest()[:30]
+    return derived_id("AQ", claim, settlement_version)
 
 
 def why_asked(claim: Claim, settlement: SettlementVersion, terms: Terms) -> str | None:

@@ -1,13 +1,13 @@
 """Breaks: what does not fit is told once, to the department that can clear it."""
 
 from collections.abc import Collection
-from hashlib import sha256
 from typing import Final
 
 from schemas.records import Break, BreakKind
 from schemas.topics import BREAKS, TOPICS, Owner
 from streams.rules.admission import FOR_POLICY
 from streams.rules.decision import Cause, Output
+from streams.rules.derived import derived_id
 
 PARKED: Final = f"breaks.{BreakKind.PARKED_TOO_LONG}"
 _HOUR_MS: Final = 3_600_000
@@ -15,7 +15,7 @@ _HOUR_MS: Final = 3_600_000
 
 def break_id(kind: BreakKind, about: str) -> str:
     """The id of a break of this kind about one thing, the same whenever it is derived."""
-    return "BK" + sha256(f"{kind}|{about}".encode()).hexdigest()[:30]
+    return derived_id("BK", kind, about)
 
 
 def parked_too_long(subject: str, record: Cause, reason: str, until: Collection[str], limit_ms: int) -> Output:

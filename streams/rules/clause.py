@@ -2,11 +2,11 @@
 loss that begins before it (domain: route plan)."""
 
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Final
 
 from schemas.records import Policy
 from streams.rules.claim import Claim, PolicyInForce, TaskKind
+from streams.rules.derived import derived_id
 from streams.rules.line import LineRules, Registered, Wanted
 
 CAUSE: Final = "cause"
@@ -15,7 +15,7 @@ VERSION: Final = "version"
 
 def query_id(claim: str, policy: str, question: str) -> str:
     """The id of a question about a policy's clauses, the same whenever it is derived."""
-    return "CQ" + sha256(f"{claim}|{policy}|{question}".encode()).hexdigest()[:30]
+    return derived_id("CQ", claim, policy, question)
 
 
 def questions(claim: Registered, line: LineRules) -> Iterator[str]:

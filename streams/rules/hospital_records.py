@@ -1,6 +1,5 @@
 """A hospital's record of a stay: kept with the claim, and held against the hospital's bills (domain: departments)."""
 
-from hashlib import sha256
 from typing import Final
 
 from msgspec.structs import replace
@@ -10,6 +9,7 @@ from streams.outcomes import Dead
 from streams.rules.admission import undecided
 from streams.rules.claim import Claim, KeptBill, KeptRecord, Notice, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups, Output
+from streams.rules.derived import derived_id
 from streams.rules.lines import LINES
 from streams.rules.medical import contains, hospital_day, paid_by_bill, record_of
 from streams.rules.progress import advance
@@ -62,10 +62,9 @@ def differing(claim: Claim, notice: Notice, bill: KeptBill, cause: Cause) -> tup
     if record is None or contains(record, bill):
         return ()
     reason = f"the record of {bill.hospital}, {_days(record)}, does not contain its bill, {_days(bill)}"
-    of = f"{claim.number}|{claim.version}|{HospitalRequestKind.ANOMALY_NOTICE}|{bill.paper}"
     told = HospitalRequest(
         claim=claim.number,
-        request_id="RQ" + sha256(of.encode()).hexdigest()[:30],
+        request_id=derived_id("RQ", claim.number, claim.version, HospitalRequestKind.ANOMALY_NOTICE, bill.paper),
         kind=HospitalRequestKind.ANOMALY_NOTICE,
         facts=notice.facts,
         at_ms=cause.at_ms,

@@ -1,7 +1,6 @@
 """Disputes: legal is asked about an amount the claimant does not accept, and says how it ended."""
 
 from datetime import date
-from hashlib import sha256
 from typing import Final
 
 from msgspec.structs import replace
@@ -14,6 +13,7 @@ from streams.rules.agreement import current, pay_agreed, to_legal
 from streams.rules.claim import Claim, Dispute, Notice, Outcome, TaskKind
 from streams.rules.deadlines import day_of, moment
 from streams.rules.decision import Cause, Decision, Lookups, Output
+from streams.rules.derived import derived_id
 from streams.rules.lines import LINES
 from streams.rules.progress import advance
 
@@ -23,7 +23,7 @@ REFERRED: Final = "legal.referred"
 
 def referral_id(claim: str, number: int) -> str:
     """The id of a claim's first, second … dispute, the same whenever it is derived."""
-    return "LR" + sha256(f"{claim}|{number}".encode()).hexdigest()[:30]
+    return derived_id("LR", claim, number)
 
 
 def refer(claim: Claim, notice: Notice, cause: Cause) -> tuple[Claim, tuple[Output, ...]]:

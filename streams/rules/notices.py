@@ -1,12 +1,11 @@
 """What the customer is told: each kind once per claim and cause, in plain words."""
 
-from hashlib import sha256
-
 from msgspec.structs import replace
 
 from schemas.records import CustomerNotice, NoticeKind
 from streams.rules.claim import Claim
 from streams.rules.decision import Cause, Output
+from streams.rules.derived import derived_id
 
 
 def tell(
@@ -21,7 +20,7 @@ def tell(
         return claim, ()
     rule = f"notices.{kind}"
     notice = CustomerNotice(
-        notice_id="CN" + sha256(f"{claim.number}|{mark}".encode()).hexdigest()[:30],
+        notice_id=derived_id("CN", claim.number, mark),
         claim=claim.number,
         kind=kind,
         name=claim.notice.reporter_name,

@@ -12,6 +12,7 @@ from streams.rules import direct, notices
 from streams.rules.admission import BEFORE_APPROVAL, CONTACT, DECISION, WAKE
 from streams.rules.claim import DEAD, Claim, Notice, Outcome, Payment, PaymentState, SettlementVersion, TaskKind
 from streams.rules.decision import Cause, Decision, Output
+from streams.rules.derived import derived_id
 from streams.rules.lines import LINES
 from streams.rules.settlement import Case
 
@@ -27,11 +28,8 @@ def payee_digest(payee: BankAccount) -> str:
 
 
 def instruction_id(claim: str, settlement_version: int, payee: str, attempt: int) -> str:
-    """The id of one attempt to pay, the same whenever it is derived; `payee` is the account's digest.
-
-    32 characters: ISO 20022 allows 35.
-    """
-    return "PI" + sha256(f"{claim}|{settlement_version}|{payee}|{attempt}".encode()).hexdigest()[:30]
+    """The id of one attempt to pay, the same whenever it is derived; `payee` is the account's digest."""
+    return derived_id("PI", claim, settlement_version, payee, attempt)
 
 
 def instruct(

@@ -3,7 +3,6 @@ to 61). A recovery opens only once money was paid, and no payment ever waits for
 
 from collections.abc import Iterator
 from fractions import Fraction
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -14,6 +13,7 @@ from streams.outcomes import Dead
 from streams.rules.claim import ON_ITS_WAY, Claim, Found, Notice, Outcome, PolicyInForce, Recovery
 from streams.rules.deadlines import moment
 from streams.rules.decision import Cause, Decision, Lookups, Output
+from streams.rules.derived import derived_id
 from streams.rules.lines import LINES, terms_of
 from streams.rules.reserves import paid_minor
 from streams.rules.settlement import CoverAmount, CoverKind, Settlement, round_half_away
@@ -50,7 +50,7 @@ def open_case(claim: Claim, notice: Notice, owed: Owed, cause: Cause) -> tuple[C
     days = product.terms_at(notice.loss_at_ms).recovery_days.get(owed.kind, 0)
     number = sum([known.kind is owed.kind for known in claim.recoveries])
     recovery = Recovery(
-        id="RC" + sha256(f"{claim.number}|{owed.kind}|{number}".encode()).hexdigest()[:30],
+        id=derived_id("RC", claim.number, owed.kind, number),
         kind=owed.kind,
         due_minor=owed.minor,
         due_at_ms=moment(cause.at_ms, days, 100, (), product.calendar) or 0,

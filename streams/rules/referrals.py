@@ -1,7 +1,6 @@
 """A claim of high risk is referred to SIU with the evidence; before it has answered nothing is paid (domain: risk)."""
 
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Final
 
 from msgspec.structs import replace
@@ -10,6 +9,7 @@ from schemas.records import RiskSignal, SiuReferral, SiuResult
 from streams.rules import risk
 from streams.rules.claim import Claim, Referral, Task, TaskKind
 from streams.rules.decision import Cause, Output
+from streams.rules.derived import derived_id
 from streams.rules.line import Wanted
 from streams.rules.product import Terms
 
@@ -19,7 +19,7 @@ RULE: Final = "siu.referred"
 
 def referral_id(claim: str, number: int) -> str:
     """The id of a claim's first, second … referral, the same whenever it is derived."""
-    return "SR" + sha256(f"{claim}|{number}".encode()).hexdigest()[:30]
+    return derived_id("SR", claim, number)
 
 
 def refer(claim: Claim, found: tuple[risk.Signal, ...], terms: Terms, cause: Cause) -> tuple[Claim, tuple[Output, ...]]:

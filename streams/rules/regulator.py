@@ -1,6 +1,5 @@
 """What the regulator hears of a single claim: a large loss the day it is known, and incidents; each once."""
 
-from hashlib import sha256
 from typing import Final
 
 from msgspec.structs import replace
@@ -10,6 +9,7 @@ from schemas.records import RegulatorAcknowledgement, RegulatorReport, Regulator
 from streams.outcomes import Dead
 from streams.rules.claim import Claim, Clock, Notice, Reported
 from streams.rules.decision import Cause, Decision, Lookups, Output
+from streams.rules.derived import derived_id
 from streams.rules.lines import terms_of
 
 REPORT: Final = "regulator.report.v1"
@@ -54,7 +54,7 @@ def on_acknowledgement(claim: Claim, record: RegulatorAcknowledgement, cause: Ca
 
 def report_id(claim: str, mark: str) -> str:
     """The id of a report, the same whenever it is derived."""
-    return "RP" + sha256(f"{claim}|{mark}".encode()).hexdigest()[:30]
+    return derived_id("RP", claim, mark)
 
 
 def about(clock: Clock) -> str:

@@ -1,7 +1,6 @@
 """What the reinsurer of a large claim hears, and what it says: no payment ever waits for it (Insurance Law art. 29)."""
 
 from fractions import Fraction
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -12,6 +11,7 @@ from streams.outcomes import Dead
 from streams.rules import recoveries
 from streams.rules.claim import Ceded, Claim, Notice
 from streams.rules.decision import Cause, Decision, Lookups, Output
+from streams.rules.derived import derived_id
 from streams.rules.lines import terms_of
 from streams.rules.product import Treaty
 from streams.rules.settlement import round_half_away
@@ -110,10 +110,9 @@ def _share(treaty: Treaty, share: int, currency: str) -> str:
 
 def _tell(claim: Claim, notice: Notice, treaty: Treaty, said: _Said, cause: Cause) -> tuple[Claim, Output]:
     rule = f"reinsurance.{said.kind}"
-    of = f"{claim.number}|{said.kind}|{len(claim.ceded)}"
     record = ReinsuranceNotice(
         claim=claim.number,
-        notice_id="RN" + sha256(of.encode()).hexdigest()[:30],
+        notice_id=derived_id("RN", claim.number, said.kind, len(claim.ceded)),
         kind=said.kind,
         treaty=treaty.name,
         gross_minor=said.gross_minor,

@@ -1,7 +1,6 @@
 """What a newly opened task asks of surveyors, police, repair shops and hospitals: one record each."""
 
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
 from typing import Final
 
 from msgspec import Struct
@@ -21,6 +20,7 @@ from streams.rules import direct
 from streams.rules.claim import Claim, Notice, Task, TaskKind
 from streams.rules.clause import query_id
 from streams.rules.decision import Cause, Output
+from streams.rules.derived import derived_id
 
 RULE: Final = "requests.asked"
 
@@ -37,8 +37,7 @@ class Asked(Struct, frozen=True):
     @property
     def id(self) -> str:
         """The same whenever it is derived: of one task opened by one version of the claim."""
-        of = f"{self.claim.number}|{self.claim.version}|{self.task.kind}|{self.task.about}"
-        return "RQ" + sha256(of.encode()).hexdigest()[:30]
+        return derived_id("RQ", self.claim.number, self.claim.version, self.task.kind, self.task.about)
 
 
 def requests(claim: Claim, notice: Notice, opened: Sequence[Task], cause: Cause, reason: str) -> tuple[Output, ...]:

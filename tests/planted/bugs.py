@@ -238,8 +238,8 @@ BUGS: Final = (
         "retry without the same id",
         "a batch decided again after a crash pays under another id: two effective instructions",
         "streams/rules/payments.py",
-        '|{payee}|{attempt}".encode()',
-        """|{payee}|{attempt}|{__import__('uuid').uuid4()}".encode()""",
+        'derived_id("PI", claim, settlement_version, payee, attempt)',
+        'derived_id("PI", claim, settlement_version, payee, attempt, __import__("uuid").uuid4())',
         (
             "tests/unit/rules/test_payments.py::test_the_id_is_derived_and_its_own_for_every_part",
             f"{DECIDE}test_batch_sizes_do_not_show_in_the_rows",
