@@ -951,8 +951,9 @@ class SamePaper(Record, frozen=True, kw_only=True):
 
 
 class BreakKind(StrEnum):
-    """What does not fit and somebody has to clear: a record that waits too long for another, or a payment or a line of
-    a statement that is not what the other side says."""
+    """What does not fit and somebody has to clear: a record that waits too long for another; a payment nobody knows the
+    end of, or of which two ends are told; a payment or a line of a statement that is not what the other side says; a
+    statement that misses one before it or does not add up; what cannot be read."""
 
     PARKED_TOO_LONG = "parked-too-long"
     AMOUNT = "amount"
@@ -961,6 +962,11 @@ class BreakKind(StrEnum):
     ORPHAN = "orphan"
     LATE = "late"
     RETURNED = "returned"
+    UNKNOWN = "unknown"
+    STATUS = "status"
+    SEQUENCE = "sequence"
+    BALANCE = "balance"
+    UNREADABLE = "unreadable"
 
 
 class Break(Record, frozen=True, kw_only=True):

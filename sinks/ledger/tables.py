@@ -14,26 +14,16 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
 
-metadata: Final = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pk",
-        "uq": "%(table_name)s_%(column_0_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s",
-    }
-)
+from sinks.ledger.metadata import Word, metadata
 
-VERSION: Final = "0010"
+VERSION: Final = "0011"
 """The newest migration: what these tables are."""
-
-# Bytewise order: quicker to compare, and an index stays right when the system's locale data changes.
-Word: Final = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _place() -> list[Column[int] | Column[str]]:

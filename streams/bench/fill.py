@@ -8,7 +8,7 @@ from typing import Final
 
 import psycopg
 
-from sinks.ledger.tables import metadata
+from sinks.ledger.metadata import metadata
 from streams.bench.ledgers import BenchLedger
 from streams.bench.measure import BenchFailed, wait_for
 from streams.bench.sizes import Sizes

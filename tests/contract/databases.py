@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import select
 
 from sinks.ledger import tables
+from sinks.ledger.metadata import metadata
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import Ledger
 from tests.simulation.ledger import MemoryLedger, MemoryTables
@@ -38,7 +39,7 @@ class SqlDatabase:
         """See Database."""
         engine = read_engine(self._url)
         with engine.connect() as connection:
-            found = connection.execute(select(*tables.row_columns(tables.metadata.tables[table]))).all()
+            found = connection.execute(select(*tables.row_columns(metadata.tables[table]))).all()
         engine.dispose()
         return [(*row[:-1], json.dumps(row[-1])) if table in self._JSON else tuple(row) for row in found]
 

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sinks.ledger import tables
+from sinks.ledger.metadata import metadata
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import (
@@ -94,7 +95,7 @@ def test_migrations_make_exactly_the_tables_in_code(url: str, engine: Engine) ->
     migrate(url)
 
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert MigrationContext.configure(connection).get_current_revision() == tables.VERSION
 
 

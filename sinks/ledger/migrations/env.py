@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from sinks.ledger.tables import metadata
+from sinks.ledger import bank_tables, tables  # noqa: F401  (each adds its own to the metadata)
+from sinks.ledger.metadata import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

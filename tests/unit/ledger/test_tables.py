@@ -9,7 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Table
 
 import sinks.ledger
-from sinks.ledger import tables
+from sinks.ledger import bank_tables, tables  # noqa: F401  (both add to the metadata)
+from sinks.ledger.metadata import metadata
 from sinks.ledger.money_checks import PAYMENT_STATES
 from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow, TraceRow
 from sinks.ledger.verify import STAGES
@@ -51,10 +52,8 @@ def test_verify_knows_every_stage_and_payment_state() -> None:
 
 def test_every_money_column_holds_large_integers() -> None:
     """Minor units in 64 bits, no float and no decimal anywhere."""
-    kinds = {column.type.python_type for table in tables.metadata.tables.values() for column in table.columns}
-    amounts = [
-        column for table in tables.metadata.tables.values() for column in table.columns if "minor" in column.name
-    ]
+    kinds = {column.type.python_type for table in metadata.tables.values() for column in table.columns}
+    amounts = [column for table in metadata.tables.values() for column in table.columns if "minor" in column.name]
 
     assert float not in kinds
     assert {str(column.type) for column in amounts} == {"BIGINT"}

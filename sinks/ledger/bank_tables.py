@@ -1,0 +1,183 @@
+"""The book of what goes to the bank and comes back: finance's own tables, which no lane writes.
+
+They stand beside the ledger's, so that one transaction keeps a file, what it says and what follows from it. Amounts are
+minor units, below zero when money leaves the account; what the columns of a file's content say is in
+`connectors/bank/messages.py`.
+"""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Date, Index, Integer, LargeBinary, Table, Text
+
+from sinks.ledger.metadata import Word, metadata
+
+# How far the topic of instructions was read; `seq` is the highest of each lane, so that one that comes again is seen.
+bank_positions: Final = Table(
+    "bank_positions",
+    metadata,
+    Column("topic_id", Word, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+)
+
+# A payment as finance has it: one row an instruction id, its record as it came in `value`. `state` is one of
+# `sinks.payments.book.BankState`; `held_by` and `reason` say who holds it and why, or why it was refused.
+bank_payments: Final = Table(
+    "bank_payments",
+    metadata,
+    Column("instruction_id", Word, primary_key=True),
+    Column("claim", Word, nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Word, nullable=False),
+    Column("value_on", Date, nullable=False),
+    Column("uetr", Word, nullable=False),
+    Column("state", Word, nullable=False),
+    Column("message_id", Word),
+    Column("held_by", Word),
+    Column("reason", Text),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Index("bank_payments_claim", "claim"),
+    Index("bank_payments_message", "message_id"),
+    Index("bank_payments_uetr", "uetr"),
+    Index("bank_payments_state", "state", "value_on"),
+)
+
+# A payment file (pain.001) that was written: of which account, how many payments, what sum.
+bank_messages: Final = Table(
+    "bank_messages",
+    metadata,
+    Column("message_id", Word, primary_key=True),
+    Column("payment_information_id", Word, nullable=False, unique=True),
+    Column("account", Word, nullable=False),
+    Column("currency", Word, nullable=False),
+    Column("execute_on", Date, nullable=False),
+    Column("transactions", Integer, nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("sha256", Word, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("written_at_ms", BigInteger, nullable=False),
+)
+
+# A file from the bank, by the digest of its bytes; `content` are the bytes.
+bank_files: Final = Table(
+    "bank_files",
+    metadata,
+    Column("sha256", Word, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("message", Word, nullable=False),
+    Column("version", Word),
+    Column("bank_message_id", Word),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("warnings", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# What the bank said of a payment, in the order of each file: `number` from 1, `line` in the file.
+bank_statuses: Final = Table(
+    "bank_statuses",
+    metadata,
+    Column("sha256", Word, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("instruction_id", Word, nullable=False),
+    Column("level", Word, nullable=False),
+    Column("code", Word, nullable=False),
+    Column("reason_code", Word),
+    Column("line", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("bank_statuses_instruction", "instruction_id"),
+)
+
+# A statement (camt.053) of one account; `number` is its place in the file. A notification (camt.054) is none.
+bank_statements: Final = Table(
+    "bank_statements",
+    metadata,
+    Column("sha256", Word, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("account", Word, nullable=False),
+    Column("currency", Word, nullable=False),
+    Column("sequence", Integer),
+    Column("page", Integer),
+    Column("day", Date, nullable=False),
+    Column("opening_minor", BigInteger, nullable=False),
+    Column("closing_minor", BigInteger, nullable=False),
+    Column("line", Integer, nullable=False),
+    Index("bank_statements_account", "account", "day"),
+)
+
+# A booked line of a statement; one that names several transactions is a row for each (`part` from 1, 0 for the whole
+# of one that does not). `kind` is one of `sinks.payments.book.EntryKind`.
+bank_entries: Final = Table(
+    "bank_entries",
+    metadata,
+    Column("sha256", Word, primary_key=True),
+    Column("statement", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("account", Word, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Word, nullable=False),
+    Column("kind", Word, nullable=False),
+    Column("instruction_id", Word),
+    Column("matched_by", Word),
+    Column("break_id", Word),
+    Column("reference", Text),
+    Column("line", Integer, nullable=False),
+    Index("bank_entries_instruction", "instruction_id"),
+    Index("bank_entries_account", "account", "day"),
+)
+
+# What does not fit between the book and the bank. Where it was found: file, line and element, if it was in a file.
+bank_breaks: Final = Table(
+    "bank_breaks",
+    metadata,
+    Column("break_id", Word, primary_key=True),
+    Column("kind", Word, nullable=False),
+    Column("account", Word),
+    Column("day", Date),
+    Column("instruction_id", Word),
+    Column("claim", Word),
+    Column("about", Text, nullable=False),
+    Column("sha256", Word),
+    Column("line", Integer),
+    Column("element", Text),
+    Column("expected_minor", BigInteger),
+    Column("found_minor", BigInteger),
+    Column("currency", Word),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("bank_breaks_instruction", "instruction_id"),
+)
+
+# What people did about a break, whoever raised it, in order; `action` is one of `sinks.payments.book.BreakAction`.
+break_actions: Final = Table(
+    "break_actions",
+    metadata,
+    Column("break_id", Word, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("action", Word, nullable=False),
+    Column("person", Word, nullable=False),
+    Column("owner", Word),
+    Column("resolution", Word),
+    Column("proposed_by", Word),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    CheckConstraint("proposed_by <> person", name="two_people"),
+)
+
+# What the claims' lanes are to hear of it, until Kafka has it: a record each, sent in the order of `number`.
+bank_records: Final = Table(
+    "bank_records",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("event_id", Word, nullable=False, unique=True),
+    Column("topic", Word, nullable=False),
+    Column("key", Word, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("sent_at_ms", BigInteger),
+)

@@ -1,0 +1,69 @@
+"""The words of finance's book of payments: what its tables hold in their columns of state and kind.
+
+Who is allowed to move a payment from which state to which is in `rank`: what the bank says may come in any order, and
+nothing goes back (design: payments and reconciliation).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class BankState(StrEnum):
+    """Where a payment stands between finance and the bank. `refused` ones have no valid signature and are never paid;
+    `sent` ones stand in a payment file; of `unknown` ones nobody knows the end; `booked` ones are on a statement."""
+
+    REFUSED = "refused"
+    DUE = "due"
+    HELD = "held"
+    CANCELLED = "cancelled"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+    SETTLED = "settled"
+    REJECTED = "rejected"
+    BOOKED = "booked"
+    RETURNED = "returned"
+
+
+RANK: Final[Mapping[BankState, int]] = {
+    BankState.REFUSED: 0,
+    BankState.DUE: 0,
+    BankState.HELD: 0,
+    BankState.SENT: 1,
+    BankState.ACCEPTED: 2,
+    BankState.UNKNOWN: 3,
+    BankState.SETTLED: 4,
+    BankState.REJECTED: 4,
+    BankState.CANCELLED: 4,
+    BankState.BOOKED: 5,
+    BankState.RETURNED: 6,
+}
+"""A payment moves to a higher rank only."""
+
+
+class EntryKind(StrEnum):
+    """What a booked line of a statement was found to be. `other` ones are none of our payments and no break: fees,
+    interest, money that came in."""
+
+    PAYMENT = "payment"
+    RETURN = "return"
+    BREAK = "break"
+    OTHER = "other"
+
+
+class BreakAction(StrEnum):
+    """What people do about a break: name its owner, propose how it ends, and confirm that, as another person."""
+
+    ASSIGNED = "assigned"
+    PROPOSED = "proposed"
+    RESOLVED = "resolved"
+
+
+class Resolution(StrEnum):
+    """How a break ends. `paid` and `not-paid` say what became of the payment it is about, and its claim hears of it;
+    `explained` leaves the payment as it stands."""
+
+    PAID = "paid"
+    NOT_PAID = "not-paid"
+    EXPLAINED = "explained"
