@@ -153,7 +153,8 @@ bank_breaks: Final = Table(
     Index("bank_breaks_instruction", "instruction_id"),
 )
 
-# What people did about a break, whoever raised it, in order; `action` is one of `sinks.payments.book.BreakAction`.
+# What people did about a break, whoever raised it, in order; `action` is one of `sinks.payments.book.BreakAction`. The
+# table refuses UPDATE and DELETE by a trigger, and a resolution that one person alone stands for.
 break_actions: Final = Table(
     "break_actions",
     metadata,
@@ -166,7 +167,7 @@ break_actions: Final = Table(
     Column("proposed_by", Word),
     Column("reason", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
-    CheckConstraint("proposed_by <> person", name="two_people"),
+    CheckConstraint("action <> 'resolved' OR (proposed_by IS NOT NULL AND proposed_by <> person)", name="two_people"),
 )
 
 # What the claims' lanes are to hear of it, until Kafka has it: a record each, sent in the order of `number`.

@@ -1,5 +1,7 @@
 """Makes the book of what goes to the bank and comes back."""
 
+from typing import Final
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,9 +12,24 @@ depends_on: str | None = None
 
 _WORD = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
+_POSTGRES: Final = (
+    """
+    CREATE TRIGGER break_actions_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON break_actions
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+    """,
+)
+
+_SQLITE: Final = tuple(
+    f"""
+    CREATE TRIGGER break_actions_no_{change.lower()} BEFORE {change} ON break_actions
+    BEGIN SELECT RAISE(ABORT, 'the break_actions are append-only'); END
+    """
+    for change in ("UPDATE", "DELETE")
+)
+
 
 def upgrade() -> None:
-    """Make the tables, empty."""
+    """Make the tables, empty, and guard what people did as the journal is guarded."""
     op.create_table(
         "bank_breaks",
         sa.Column("break_id", _WORD, nullable=False),
@@ -161,6 +178,11 @@ def upgrade() -> None:
         sa.Column("proposed_by", _WORD),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("proposed_by <> person", name="break_actions_two_people"),
+        sa.CheckConstraint(
+            "action <> 'resolved' OR (proposed_by IS NOT NULL AND proposed_by <> person)",
+            name="break_actions_two_people",
+        ),
         sa.PrimaryKeyConstraint("break_id", "number", name="break_actions_pk"),
     )
+    for statement in _POSTGRES if op.get_bind().dialect.name == "postgresql" else _SQLITE:
+        op.execute(statement)
