@@ -11,18 +11,19 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Date, Index, Integer
 
 from sinks.ledger.metadata import Word, metadata
 
-# How far the topic of instructions was read; `seq` is the highest of each lane, so that one that comes again is seen.
+# How far the topics for finance were read. A topic that was deleted and created again has another `topic_id`.
 bank_positions: Final = Table(
     "bank_positions",
     metadata,
-    Column("topic_id", Word, primary_key=True),
+    Column("topic", Word, primary_key=True),
     Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("topic_id", Word, nullable=False),
     Column("next", BigInteger, nullable=False),
-    Column("seq", BigInteger, nullable=False),
 )
 
-# A payment as finance has it: one row an instruction id, its record as it came in `value`. `state` is one of
-# `sinks.payments.book.BankState`; `held_by` and `reason` say who holds it and why, or why it was refused.
+# A payment as finance has it: one row an instruction id, its record as it came in `value`, taken in at `at_ms`. `state`
+# is one of `sinks.payments.book.BankState`; `held_by` and `reason` say who holds it and why, or why it was refused;
+# `key_id` names the key that its signature was made with.
 bank_payments: Final = Table(
     "bank_payments",
     metadata,
@@ -37,6 +38,7 @@ bank_payments: Final = Table(
     Column("message_id", Word),
     Column("held_by", Word),
     Column("reason", Text),
+    Column("key_id", Word),
     Column("at_ms", BigInteger, nullable=False),
     Column("value", LargeBinary, nullable=False),
     Index("bank_payments_claim", "claim"),
@@ -45,12 +47,44 @@ bank_payments: Final = Table(
     Index("bank_payments_state", "state", "value_on"),
 )
 
-# A payment file (pain.001) that was written: of which account, how many payments, what sum.
+# What people did about a payment, in order; `action` is one of `sinks.payments.book.PaymentAction`. Who holds a payment
+# does not release it.
+bank_payment_actions: Final = Table(
+    "bank_payment_actions",
+    metadata,
+    Column("instruction_id", Word, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("action", Word, nullable=False),
+    Column("person", Word, nullable=False),
+    Column("held_by", Word),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    CheckConstraint("held_by <> person", name="two_people"),
+)
+
+# A payment that its claim asks back: `state` is one of `sinks.payments.book.CancellationState`, `message_id` the file
+# in which the bank is asked, `value` the request as it came.
+bank_cancellations: Final = Table(
+    "bank_cancellations",
+    metadata,
+    Column("instruction_id", Word, primary_key=True),
+    Column("claim", Word, nullable=False),
+    Column("state", Word, nullable=False),
+    Column("message_id", Word),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Index("bank_cancellations_state", "state"),
+)
+
+# A file to the bank: of which account, how many payments, what sum. `kind` is one of `sinks.payments.book.MessageKind`.
+# It is written once this is committed: `content` are its bytes, until the file is known to be there.
 bank_messages: Final = Table(
     "bank_messages",
     metadata,
     Column("message_id", Word, primary_key=True),
-    Column("payment_information_id", Word, nullable=False, unique=True),
+    Column("kind", Word, nullable=False),
+    Column("payment_information_id", Word, unique=True),
     Column("account", Word, nullable=False),
     Column("currency", Word, nullable=False),
     Column("execute_on", Date, nullable=False),
@@ -59,6 +93,7 @@ bank_messages: Final = Table(
     Column("sha256", Word, nullable=False),
     Column("file", Text, nullable=False),
     Column("written_at_ms", BigInteger, nullable=False),
+    Column("content", LargeBinary),
 )
 
 # A file from the bank, by the digest of its bytes; `content` are the bytes.

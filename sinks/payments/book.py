@@ -42,6 +42,31 @@ RANK: Final[Mapping[BankState, int]] = {
 """A payment moves to a higher rank only."""
 
 
+class PaymentAction(StrEnum):
+    """What people do about a payment that is due: hold it, and release it, as another person."""
+
+    HELD = "held"
+    RELEASED = "released"
+
+
+class CancellationState(StrEnum):
+    """What became of a claim's wish not to have a payment made. An `asked` one is new; it was `done` before the payment
+    was in a file; else the bank is `to-ask`, and was asked when it is `sent`; `too-late` ones had ended already."""
+
+    ASKED = "asked"
+    DONE = "done"
+    TO_ASK = "to-ask"
+    SENT = "sent"
+    TOO_LATE = "too-late"
+
+
+class MessageKind(StrEnum):
+    """What a file to the bank says: to pay (pain.001), or not to pay what an earlier one said (camt.055)."""
+
+    PAYMENTS = "pain.001"
+    CANCELLATIONS = "camt.055"
+
+
 class EntryKind(StrEnum):
     """What a booked line of a statement was found to be. `other` ones are none of our payments and no break: fees,
     interest, money that came in."""

@@ -52,6 +52,18 @@ def upgrade() -> None:
     )
     op.create_index("bank_breaks_instruction", "bank_breaks", ["instruction_id"])
     op.create_table(
+        "bank_cancellations",
+        sa.Column("instruction_id", _WORD, nullable=False),
+        sa.Column("claim", _WORD, nullable=False),
+        sa.Column("state", _WORD, nullable=False),
+        sa.Column("message_id", _WORD),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("instruction_id", name="bank_cancellations_pk"),
+    )
+    op.create_index("bank_cancellations_state", "bank_cancellations", ["state"])
+    op.create_table(
         "bank_entries",
         sa.Column("sha256", _WORD, nullable=False),
         sa.Column("statement", sa.Integer(), autoincrement=False, nullable=False),
@@ -86,7 +98,8 @@ def upgrade() -> None:
     op.create_table(
         "bank_messages",
         sa.Column("message_id", _WORD, nullable=False),
-        sa.Column("payment_information_id", _WORD, nullable=False),
+        sa.Column("kind", _WORD, nullable=False),
+        sa.Column("payment_information_id", _WORD),
         sa.Column("account", _WORD, nullable=False),
         sa.Column("currency", _WORD, nullable=False),
         sa.Column("execute_on", sa.Date(), nullable=False),
@@ -95,8 +108,21 @@ def upgrade() -> None:
         sa.Column("sha256", _WORD, nullable=False),
         sa.Column("file", sa.Text(), nullable=False),
         sa.Column("written_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("content", sa.LargeBinary()),
         sa.PrimaryKeyConstraint("message_id", name="bank_messages_pk"),
         sa.UniqueConstraint("payment_information_id", name="bank_messages_payment_information_id_key"),
+    )
+    op.create_table(
+        "bank_payment_actions",
+        sa.Column("instruction_id", _WORD, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("action", _WORD, nullable=False),
+        sa.Column("person", _WORD, nullable=False),
+        sa.Column("held_by", _WORD),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("held_by <> person", name="bank_payment_actions_two_people"),
+        sa.PrimaryKeyConstraint("instruction_id", "number", name="bank_payment_actions_pk"),
     )
     op.create_table(
         "bank_payments",
@@ -111,6 +137,7 @@ def upgrade() -> None:
         sa.Column("message_id", _WORD),
         sa.Column("held_by", _WORD),
         sa.Column("reason", sa.Text()),
+        sa.Column("key_id", _WORD),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("instruction_id", name="bank_payments_pk"),
@@ -121,11 +148,11 @@ def upgrade() -> None:
     op.create_index("bank_payments_uetr", "bank_payments", ["uetr"])
     op.create_table(
         "bank_positions",
-        sa.Column("topic_id", _WORD, nullable=False),
+        sa.Column("topic", _WORD, nullable=False),
         sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("topic_id", _WORD, nullable=False),
         sa.Column("next", sa.BigInteger(), nullable=False),
-        sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("topic_id", "partition", name="bank_positions_pk"),
+        sa.PrimaryKeyConstraint("topic", "partition", name="bank_positions_pk"),
     )
     op.create_table(
         "bank_records",
