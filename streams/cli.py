@@ -53,6 +53,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and sa
 ClaimNumber = Annotated[str, typer.Argument(metavar="CLAIM", help="Claim number.")]
 Person = Annotated[str, typer.Option("--by", help="Who says so: their name in the hub, such as handler-07.")]
 PersonRole = Annotated[str, typer.Option("--role", help="The part they play: as `work ls` says who is asked.")]
+Finance = Annotated[str, typer.Option("--person", help="Who does so: their name in the hub, such as cashier-01.")]
+BreakId = Annotated[str, typer.Argument(metavar="ID", help="As `breaks ls` lists it.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is kept with the decision.")]
 OneClaim = Annotated[str | None, typer.Option("--claim", help="Only of this claim or policy number.")]
 
@@ -447,13 +449,28 @@ def breaks_ls(
 
 
 @breaks.command("show")
-def breaks_show(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="As `breaks ls` lists it.")], as_json: Json = False
-) -> None:
-    """Show one break, and what became of the record it is about."""
+def breaks_show(id_: BreakId, as_json: Json = False) -> None:
+    """Show one break: what does not fit, where it was found, what people did, and how it ended."""
     from streams.commands import breaks as raised
 
     _print_from_ledger(lambda ledger: raised.read_break(ledger, id_), raised.show_break, as_json)
+
+
+@breaks.command("assign")
+def breaks_assign(
+    id_: BreakId,
+    owner: Annotated[str, typer.Option("--to", help="Whose it is from now on: a department or a person.")],
+    person: Finance,
+    reason: Why,
+    as_json: Json = False,
+) -> None:
+    """Give a break to somebody; exit 1, with nothing changed, once it has ended."""
+    from streams.commands import breaks as raised
+    from streams.commands import clearing
+    from streams.settings import load_settings
+
+    found = clearing.assign_break(load_settings(), id_, owner=owner, person=person, reason=reason)
+    _print(found, raised.show_break, as_json)
 
 
 @dead_letters.command("ls")

@@ -27,8 +27,9 @@ def open_ledger(url: str, password: str | None = None, owner: str = "claimhub") 
     return PostgresLedger(url, password, owner)
 
 
-def read_engine(url: str, password: str | None = None) -> Engine:
-    """A SQLAlchemy engine over the same database, for reports and an operator's few writes, never for batches.
+def read_engine(url: str, password: str | None = None, begin: str = "BEGIN") -> Engine:
+    """A SQLAlchemy engine over the same database, for reports, an operator's few writes and finance's book, never for
+    batches. On SQLite `begin` opens each transaction: `BEGIN IMMEDIATE` waits for its turn to write before it reads.
 
     Raises LedgerUnavailable when the database cannot be reached or its tables are not of this version; the text says
     what to do and holds no password.
@@ -37,7 +38,7 @@ def read_engine(url: str, password: str | None = None) -> Engine:
     where = named(parsed)
     if parsed.drivername == SQLITE and not Path(parsed.database or "").is_file():
         raise LedgerUnavailable(f"the ledger file {parsed.database} does not exist. Run: claimhub migrate")
-    engine = make_engine(parsed, password)
+    engine = make_engine(parsed, password, begin)
     try:
         with engine.connect() as connection:
             known = inspect(connection).has_table("alembic_version")

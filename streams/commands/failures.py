@@ -30,6 +30,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "streams.commands.failures.WrongInput": WRONG_USE,
     "streams.commands.failures.Unavailable": Exit.UNAVAILABLE,
     "streams.settings.SettingsError": WRONG_USE,
+    "streams.reconciliation.clearing.Refused": FAILED,
     "streams.rules.settlement.CaseError": WRONG_USE,
     "streams.cluster.ClusterUnavailable": Exit.UNAVAILABLE,
     "streams.cluster.TopicsMissing": Exit.UNAVAILABLE,

@@ -29,9 +29,9 @@ def run_migrations(settings: Settings) -> str:
 
 
 @contextmanager
-def open_engine(settings: Settings) -> Iterator[Engine]:
+def open_engine(settings: Settings, begin: str = "BEGIN") -> Iterator[Engine]:
     """An engine over the ledger. Whatever the database says inside becomes LedgerUnavailable, without any values."""
-    engine = read_engine(settings.ledger_url, password(settings))
+    engine = read_engine(settings.ledger_url, password(settings), begin)
     try:
         yield engine
     except DBAPIError as error:
@@ -47,4 +47,12 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
 def open_connection(settings: Settings) -> Iterator[Connection]:
     """One transaction over the ledger, committed at the end. Raises LedgerUnavailable."""
     with open_engine(settings) as engine, engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def open_book(settings: Settings) -> Iterator[Connection]:
+    """One transaction that reads and writes finance's book, committed at the end: on SQLite it waits for its turn
+    before it reads, so that what it has read still holds when it writes. Raises LedgerUnavailable."""
+    with open_engine(settings, "BEGIN IMMEDIATE") as engine, engine.begin() as connection:
         yield connection

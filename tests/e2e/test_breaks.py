@@ -2,6 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+from sqlalchemy import update
+
+from schemas.records import BreakKind
+from sinks.ledger.bank_tables import bank_payments
+from sinks.payments.book import BankState
+from tests import book
 from tests import claims as make
 from tests.e2e.conftest import Claimhub
 from tests.e2e.filled_ledger import FilledLedger
@@ -9,6 +16,16 @@ from tests.e2e.test_cli import PERSONAL
 
 LONG_MS = make.LOSS_MS + 73 * make.HOUR_MS
 WITHOUT_NOTICE = "CLM-2026-000003"
+
+
+def fill(ledger: FilledLedger) -> FilledLedger:
+    """A payment in the book of which the bank booked another amount, or nothing at all, as it says elsewhere."""
+    with ledger.engine() as engine, engine.begin() as connection:
+        book.payment(connection)
+        book.file(connection)
+        book.raised(connection, BreakKind.AMOUNT, expected_minor=-2_800_00, found_minor=-2_008_00, currency="CNY")
+        book.raised(connection, BreakKind.MISSING, since_ms=make.LOSS_MS + 1, sha256=None, line=None, element=None)
+    return ledger
 
 
 def test_open_breaks_are_listed_with_owner_age_and_reason(claimhub: Claimhub, ledger: FilledLedger) -> None:
@@ -56,3 +73,46 @@ def test_a_break_that_is_not_there_is_said_so(claimhub: Claimhub, ledger: Filled
     missing = claimhub("breaks", "show", "BK0")
 
     assert missing.code == 1 and "no break has the id BK0. See: claimhub breaks ls --all" in missing.err
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_the_bank_raised_is_listed_beside_what_the_lanes_did(claimhub: Claimhub) -> None:
+    """Finance's, with file, line and element, both amounts, and the account by its last digits only."""
+    amount, missing = claimhub("breaks", "ls", "--json").json
+    listed, shown = claimhub("breaks", "ls"), claimhub("breaks", "show", amount["id"])
+
+    assert [(it["owner"], it["kind"], it["open"]) for it in (amount, missing)] == [
+        ("finance", "amount", True),
+        ("finance", "missing", True),
+    ]
+    assert (amount["subject"], amount["instruction"], amount["day"]) == (make.CLAIM, "PI-1", "2026-04-07")
+    assert amount["place"] == "statement.xml, line 42, Ntry" and missing["place"] is None
+    assert "-2 800.00 CNY" in shown.out and "-2 008.00 CNY" in shown.out and "statement.xml, line 42, Ntry" in shown.out
+    assert amount["account"] == "…0017" and "…0017" in listed.out
+    assert book.ACCOUNT not in listed.out + shown.out + str(amount)
+
+
+def test_a_missing_payment_is_no_break_once_it_is_booked(claimhub: Claimhub, filled: FilledLedger) -> None:
+    """It ends by itself, and says why."""
+    missing = claimhub("breaks", "ls", "--json").json[1]["id"]
+    with filled.engine() as engine, engine.begin() as connection:
+        connection.execute(update(bank_payments).values(state=BankState.BOOKED))
+
+    assert missing not in claimhub("breaks", "ls").out
+    ended = claimhub("breaks", "show", missing, "--json").json
+    assert not ended["open"] and ended["ended"] == "the payment is booked"
+    late = claimhub("breaks", "assign", missing, "--to", "claims", "--person", "cashier-01", "--reason", "yours")
+    assert late.code == 1 and "has ended: the payment is booked" in late.err
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_break_is_given_to_somebody(claimhub: Claimhub) -> None:
+    """Who then finds it among theirs; who gave it and why is kept."""
+    amount, missing = (it["id"] for it in claimhub("breaks", "ls", "--json").json)
+    given = claimhub("breaks", "assign", amount, "--to", "adjuster", "--person", "cashier-01", "--reason", "theirs")
+
+    assert given.code == 0 and "cashier-01 gave it to adjuster: theirs" in given.out
+    assert [it["id"] for it in claimhub("breaks", "ls", "--owner", "adjuster", "--json").json] == [amount]
+    assert [it["id"] for it in claimhub("breaks", "ls", "--owner", "finance", "--json").json] == [missing]
+    empty = claimhub("breaks", "assign", amount, "--to", " ", "--person", "cashier-01", "--reason", "x")
+    assert empty.code == 2 and "--to has 0 characters: give it 1 to 64" in empty.err

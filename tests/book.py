@@ -1,0 +1,74 @@
+"""Rows of finance's book of payments as its own programs would have written them: valid unless told otherwise."""
+
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert
+
+from schemas.records import BreakKind
+from sinks.ledger.bank_tables import bank_breaks, bank_files, bank_payments
+from sinks.payments.book import BankState
+from streams.rules.breaks import break_id
+from tests import claims as make
+
+ACCOUNT: Final = "622202000000000000000017"
+"""Our own, from which payments are made."""
+
+FILE: Final = "ab" * 32
+DAY: Final = date(2026, 4, 7)
+
+
+def payment(book: Connection, **changes: object) -> None:
+    """A payment that stands in a file at the bank."""
+    values: dict[str, Any] = {
+        "instruction_id": "PI-1",
+        "claim": make.CLAIM,
+        "lane": 0,
+        "amount_minor": 2_800_00,
+        "currency": "CNY",
+        "value_on": DAY,
+        "uetr": "11111111-1111-4111-8111-111111111111",
+        "state": BankState.SENT,
+        "message_id": "PM-1",
+        "at_ms": make.LOSS_MS,
+        "value": b"",
+    }
+    book.execute(insert(bank_payments).values({**values, **changes}))
+
+
+def file(book: Connection, **changes: object) -> None:
+    """A statement the bank sent."""
+    values: dict[str, Any] = {
+        "sha256": FILE,
+        "name": "statement.xml",
+        "message": "camt.053",
+        "version": "08",
+        "bank_message_id": "BANK-1",
+        "received_at_ms": make.LOSS_MS + make.DAY_MS,
+        "warnings": 0,
+        "content": b"<Document/>",
+    }
+    book.execute(insert(bank_files).values({**values, **changes}))
+
+
+def raised(book: Connection, kind: BreakKind, **changes: object) -> str:
+    """A break that the bank's statement raised about a payment; its id."""
+    values: dict[str, Any] = {
+        "kind": kind,
+        "account": ACCOUNT,
+        "day": DAY,
+        "instruction_id": "PI-1",
+        "claim": make.CLAIM,
+        "about": "PI-1",
+        "sha256": FILE,
+        "line": 42,
+        "element": "Ntry",
+        "since_ms": make.LOSS_MS,
+        "at_ms": make.LOSS_MS + make.DAY_MS,
+        "reason": f"what the bank booked is a break: {kind}",
+        **changes,
+    }
+    values["break_id"] = break_id(kind, values["about"])
+    book.execute(insert(bank_breaks).values(values))
+    id_: str = values["break_id"]
+    return id_
