@@ -1,56 +1,38 @@
 """How people clear a break, on each kind of database: two of them, and nothing they did is ever changed."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Engine, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from sinks.ledger.bank_tables import break_actions
-from sinks.ledger.open import read_engine
 from sinks.payments.book import BreakAction, Resolution
 from streams.reconciliation.clearing import Refused, Standing, assign, keep, read_standings, resolve
-from tests.ledgers import make_ledger
 
 BREAK = "BK-1"
 PAID, NOT_PAID, EXPLAINED = Resolution.PAID, Resolution.NOT_PAID, Resolution.EXPLAINED
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """An empty ledger."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/ledger.db"
-        make_ledger(url)
-    else:
-        url = request.getfixturevalue("postgres_ledger")
-    opened = read_engine(url)
-    yield opened
-    opened.dispose()
-
-
-def standing(engine: Engine) -> Standing:
+def standing(book: Engine) -> Standing:
     """How far people have come with the break."""
-    with engine.connect() as connection:
+    with book.connect() as connection:
         return read_standings(connection, BREAK).get(BREAK, Standing())
 
 
-def say(engine: Engine, person: str, end: Resolution, at_ms: int = 1) -> None:
+def say(book: Engine, person: str, end: Resolution, at_ms: int = 1) -> None:
     """One person says how the break ends."""
-    with engine.begin() as connection:
+    with book.begin() as connection:
         before = read_standings(connection, BREAK).get(BREAK, Standing())
         keep(connection, resolve(before, BREAK, person, end, "seen on the statement", at_ms))
 
 
-def test_a_break_ends_when_another_person_says_the_same(engine: Engine) -> None:
+def test_a_break_ends_when_another_person_says_the_same(book: Engine) -> None:
     """Before that it is proposed only; who owns it stays who was given it last; all is kept in order."""
-    with engine.begin() as connection:
+    with book.begin() as connection:
         keep(connection, assign(Standing(), BREAK, "clerk-1", "clerk-2", "knows the bank", 1))
-    say(engine, "clerk-2", PAID, 2)
-    proposed = standing(engine)
-    say(engine, "clerk-3", PAID, 3)
-    resolved = standing(engine)
+    say(book, "clerk-2", PAID, 2)
+    proposed = standing(book)
+    say(book, "clerk-3", PAID, 3)
+    resolved = standing(book)
 
     assert proposed.owner == "clerk-2" and proposed.resolved is None
     assert proposed.proposed is not None and proposed.proposed.person == "clerk-2"
@@ -60,61 +42,61 @@ def test_a_break_ends_when_another_person_says_the_same(engine: Engine) -> None:
     assert [it.action for it in resolved.actions] == ["assigned", "proposed", "resolved"]
 
 
-def test_the_same_person_cannot_confirm(engine: Engine) -> None:
+def test_the_same_person_cannot_confirm(book: Engine) -> None:
     """Nor under the same name spelt otherwise."""
-    say(engine, "clerk-2", PAID)
+    say(book, "clerk-2", PAID)
     for name in ("clerk-2", "Clerk-2", " clerk - 2 "):
         with pytest.raises(Refused, match="another person has to confirm it"):
-            say(engine, name, PAID)
-    assert len(standing(engine).actions) == 1
+            say(book, name, PAID)
+    assert len(standing(book).actions) == 1
 
 
-def test_another_resolution_takes_the_place_of_the_proposal(engine: Engine) -> None:
+def test_another_resolution_takes_the_place_of_the_proposal(book: Engine) -> None:
     """And needs a confirmation of its own: that of whoever proposed the other one will do."""
-    say(engine, "clerk-2", PAID)
-    say(engine, "clerk-3", NOT_PAID)
-    changed = standing(engine)
-    say(engine, "clerk-2", NOT_PAID)
+    say(book, "clerk-2", PAID)
+    say(book, "clerk-3", NOT_PAID)
+    changed = standing(book)
+    say(book, "clerk-2", NOT_PAID)
 
     assert changed.resolved is None and changed.proposed is not None and changed.proposed.person == "clerk-3"
-    ended = standing(engine).resolved
+    ended = standing(book).resolved
     assert ended is not None and (ended.resolution, ended.proposed_by) == (NOT_PAID, "clerk-3")
 
 
-def test_resolved_is_final(engine: Engine) -> None:
+def test_resolved_is_final(book: Engine) -> None:
     """Neither another resolution nor another owner."""
-    say(engine, "clerk-2", EXPLAINED)
-    say(engine, "clerk-3", EXPLAINED)
+    say(book, "clerk-2", EXPLAINED)
+    say(book, "clerk-3", EXPLAINED)
     with pytest.raises(Refused, match=r"resolved as explained by clerk-2 and clerk-3, and that is final"):
-        say(engine, "clerk-4", PAID)
+        say(book, "clerk-4", PAID)
     with pytest.raises(Refused, match="final"):
-        assign(standing(engine), BREAK, "clerk-4", "clerk-4", "mine", 9)
+        assign(standing(book), BREAK, "clerk-4", "clerk-4", "mine", 9)
 
 
-def test_of_two_at_the_same_moment_one_is_told_to_look_again(engine: Engine) -> None:
+def test_of_two_at_the_same_moment_one_is_told_to_look_again(book: Engine) -> None:
     """Both have read the same proposal: one confirmation is kept."""
-    say(engine, "clerk-2", PAID)
-    before = standing(engine)
-    with engine.begin() as connection:
+    say(book, "clerk-2", PAID)
+    before = standing(book)
+    with book.begin() as connection:
         keep(connection, resolve(before, BREAK, "clerk-3", PAID, "I saw it", 2))
-    with pytest.raises(Refused, match="at the same moment"), engine.begin() as connection:
+    with pytest.raises(Refused, match="at the same moment"), book.begin() as connection:
         keep(connection, resolve(before, BREAK, "clerk-4", NOT_PAID, "I did not", 2))
-    ended = standing(engine).resolved
+    ended = standing(book).resolved
     assert ended is not None and ended.person == "clerk-3"
 
 
 @pytest.mark.parametrize("proposed_by", ["clerk-2", None])
-def test_the_database_refuses_a_resolution_of_one_person(engine: Engine, proposed_by: str | None) -> None:
+def test_the_database_refuses_a_resolution_of_one_person(book: Engine, proposed_by: str | None) -> None:
     """Whatever a program makes of it."""
     row = {"break_id": BREAK, "number": 1, "action": BreakAction.RESOLVED, "person": "clerk-2", "reason": "so"}
     values = {**row, "resolution": PAID, "proposed_by": proposed_by, "at_ms": 1}
-    with pytest.raises(IntegrityError, match="two_people"), engine.begin() as connection:
+    with pytest.raises(IntegrityError, match="two_people"), book.begin() as connection:
         connection.execute(insert(break_actions).values(values))
 
 
 @pytest.mark.parametrize("change", ["UPDATE break_actions SET person = 'clerk-9'", "DELETE FROM break_actions"])
-def test_what_people_did_is_append_only(engine: Engine, change: str) -> None:
+def test_what_people_did_is_append_only(book: Engine, change: str) -> None:
     """The database itself refuses to change it."""
-    say(engine, "clerk-2", PAID)
-    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+    say(book, "clerk-2", PAID)
+    with pytest.raises(DBAPIError, match="append-only"), book.begin() as connection:
         connection.execute(text(change))
