@@ -7,7 +7,7 @@ minor units, below zero when money leaves the account; what the columns of a fil
 
 from typing import Final
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Date, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Date, Index, Integer, LargeBinary, Table, Text, text
 
 from sinks.ledger.metadata import Word, metadata
 
@@ -96,7 +96,7 @@ bank_messages: Final = Table(
     Column("content", LargeBinary),
 )
 
-# A file from the bank, by the digest of its bytes; `content` are the bytes.
+# A file from the bank, by the digest of its bytes; `content` are the bytes, compressed with zlib.
 bank_files: Final = Table(
     "bank_files",
     metadata,
@@ -216,4 +216,10 @@ bank_records: Final = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("value", LargeBinary, nullable=False),
     Column("sent_at_ms", BigInteger),
+    Index(
+        "bank_records_unsent",
+        "number",
+        postgresql_where=text("sent_at_ms IS NULL"),
+        sqlite_where=text("sent_at_ms IS NULL"),
+    ),
 )

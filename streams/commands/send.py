@@ -89,15 +89,20 @@ def encoded(codec: Codec, topic: str, key: str, record: Record) -> Outgoing:
     content = msgspec.json.encode(record)
     identity = hashlib.sha256(b"\0".join((topic.encode(), key.encode(), content))).hexdigest()[:32]
     at_ms = next(getattr(record, name) for name in OWN_TIMES if hasattr(record, name))
-    headers: Headers = [
+    headers = event_headers(identity, SOURCE, topic, key, at_ms)
+    return Outgoing(topic, key.encode(), codec.encode(topic, record), headers)
+
+
+def event_headers(id_: str, source: str, topic: str, key: str, at_ms: int) -> Headers:
+    """The CloudEvents headers of a record; with the same source and id it is the same event."""
+    return [
         ("ce_specversion", b"1.0"),
-        ("ce_id", identity.encode()),
-        ("ce_source", SOURCE.encode()),
+        ("ce_id", id_.encode()),
+        ("ce_source", source.encode()),
         ("ce_type", topic.encode()),
         ("ce_time", show.time(at_ms).encode()),
         ("ce_subject", key.encode()),
     ]
-    return Outgoing(topic, key.encode(), codec.encode(topic, record), headers)
 
 
 def _read_row(topic: str, row: Row) -> tuple[str, Record]:

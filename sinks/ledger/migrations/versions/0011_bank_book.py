@@ -166,6 +166,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name="bank_records_pk"),
         sa.UniqueConstraint("event_id", name="bank_records_event_id_key"),
     )
+    unsent = sa.text("sent_at_ms IS NULL")
+    op.create_index("bank_records_unsent", "bank_records", ["number"], postgresql_where=unsent, sqlite_where=unsent)
     op.create_table(
         "bank_statements",
         sa.Column("sha256", _WORD, nullable=False),
