@@ -84,5 +84,5 @@ def test_what_kafka_does_not_take_stays_to_be_sent(engine: Engine, kafka: Broker
 
 def ids(message: Message) -> list[str]:
     """Source and id of the event."""
-    headers = {name: value for name, value in message.headers() or () if isinstance(value, bytes)}
-    return [headers[name].decode() for name in ("ce_source", "ce_id")]
+    headers = dict(message.headers() or [])
+    return [it.decode() for name in ("ce_source", "ce_id") if isinstance(it := headers[name], bytes)]
