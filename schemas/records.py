@@ -20,6 +20,8 @@ AmountMinor = Annotated[int, Meta(ge=0, le=10**15)]
 TimeMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]
 Days = Annotated[int, Meta(ge=0, le=36_600)]
+DayNumber = Annotated[int, Meta(ge=0, le=2_932_896)]
+"""A day, counted from 1970-01-01 (`*_on`): see `schemas.days`."""
 Facts = Annotated[dict[Identifier, Text], Meta(max_length=50)]
 """What one line of business wants to know and others do not, by name; which names is in the line's product file."""
 
@@ -459,7 +461,8 @@ class AmountAnswer(Record, frozen=True, kw_only=True):
 
 
 class PaymentInstruction(Record, frozen=True, kw_only=True):
-    """What finance is asked to pay, once. `purpose` is an ISO 20022 external purpose code (INSC)."""
+    """What finance is asked to pay, once. `purpose` is an ISO 20022 external purpose code (INSC); `value_on` is the
+    banking day it is to be paid on, `account_version` 1 and one more for each time the claim's account was changed."""
 
     instruction_id: Identifier
     claim: Identifier
@@ -473,6 +476,8 @@ class PaymentInstruction(Record, frozen=True, kw_only=True):
     cause: Text
     rule: Identifier
     reason: Annotated[str, Meta(min_length=1, max_length=2048)]
+    value_on: DayNumber | None = None
+    account_version: Annotated[int, Meta(ge=1)] = 1
 
 
 class PaymentStatusCode(StrEnum):

@@ -63,7 +63,7 @@ class Task(_Part, frozen=True, kw_only=True):
 
 class Notice(_Part, frozen=True, kw_only=True):
     """What the newest loss notice said, as far as decisions rest on it; `repeats` is what was found in other claims
-    too: see `repeats.Repeats`."""
+    too: see `repeats.Repeats`. `account_version` is 1 and one more for each time the payee account was changed."""
 
     line: str
     policy_number: str | None = None
@@ -83,6 +83,7 @@ class Notice(_Part, frozen=True, kw_only=True):
     reporter_phone: str
     payee: BankAccount
     payee_changed: bool = False
+    account_version: int = 1
     facts: dict[str, str] = {}
     repeats: dict[str, tuple[int, str]] = {}
 

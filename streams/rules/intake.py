@@ -241,6 +241,7 @@ def _repeats(record: LossNotice, seen: Lookups) -> dict[str, tuple[int, str]]:
 
 def _kept(record: LossNotice, before: Notice | None, repeated: dict[str, tuple[int, str]]) -> Notice:
     """What decisions need of the notice, and whether the account differs from the one an earlier notice named."""
+    another_account = before is not None and before.payee != record.payee
     return Notice(
         line=record.line,
         policy_number=record.policy_number,
@@ -259,7 +260,8 @@ def _kept(record: LossNotice, before: Notice | None, repeated: dict[str, tuple[i
         reporter_name=record.reporter_name,
         reporter_phone=record.reporter_phone,
         payee=record.payee,
-        payee_changed=before is not None and (before.payee_changed or before.payee != record.payee),
+        payee_changed=another_account or (before is not None and before.payee_changed),
+        account_version=(1 if before is None else before.account_version) + another_account,
         facts=record.facts,
         repeats=repeated,
     )

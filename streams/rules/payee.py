@@ -48,7 +48,8 @@ def change(claim: Claim, notice: Notice, contact: Contact, payee: BankAccount, c
     )
     known = {what: found for what, found in notice.repeats.items() if what != repeats.ACCOUNT}
     known |= repeats.repeats(seen, terms_of(notice).risk, notice.notified_at_ms, calendar)
-    notice = replace(notice, payee=payee, payee_changed=True, repeats=known)
+    version = notice.account_version + 1
+    notice = replace(notice, payee=payee, payee_changed=True, account_version=version, repeats=known)
     claim = replace(claim, notice=notice, payee_change=changed)
     if claim.outcome is Outcome.APPROVED:
         return authority.ask_again(claim, payee_digest(payee), cause, CHANGED, reason, told)

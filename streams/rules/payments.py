@@ -5,11 +5,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from schemas.days import day_number
 from schemas.money import format_minor
 from schemas.records import BankAccount, NoticeKind, PaymentInstruction
 from streams.outcomes import Dead, Park
 from streams.rules import direct, notices
 from streams.rules.admission import BEFORE_APPROVAL, CONTACT, DECISION, WAKE
+from streams.rules.banking_days import value_day
 from streams.rules.claim import DEAD, Claim, Notice, Outcome, Payment, PaymentState, SettlementVersion, TaskKind
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.derived import derived_id
@@ -43,7 +45,7 @@ def instruct(
 ) -> tuple[Payment, Output]:
     """The first attempt to pay a settlement above zero, and the instruction to finance.
 
-    `people` are who proposed and who approved it.
+    `people` are who proposed and who approved it. A hospital's account is its contract's, so its version is 1.
     """
     rule = "payments.instruct"
     payment = Payment(
@@ -71,6 +73,8 @@ def instruct(
         cause=cause.ref,
         rule=rule,
         reason=reason,
+        value_on=day_number(value_day(cause.at_ms)),
+        account_version=notice.account_version if payee == notice.payee else 1,
     )
     return payment, Output("finance.payment-instruction.v1", claim, instruction, rule, reason)
 

@@ -1,9 +1,11 @@
 """Another account to pay to: held, approved by a second person after a cooling-off, and the old contact told."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
+from schemas.days import day_number
 from schemas.records import (
     BankAccount,
     Contact,
@@ -52,6 +54,24 @@ def test_a_changed_account_holds_automatic_approval_and_needs_two_people() -> No
     assert payment.id == instruction_id(CLAIM, 1, payee_digest(OTHER_PAYEE), 1)
     assert [record.payee for record in instructed(said)] == [OTHER_PAYEE]
     assert said.claim.payee_change is None
+
+
+@pytest.mark.parametrize(("at", "day"), [("2026-04-30T17:00", (2026, 4, 30)), ("2026-04-30T17:01", (2026, 5, 6))])
+def test_an_instruction_says_on_which_day_it_is_to_be_paid(at: str, day: tuple[int, int, int]) -> None:
+    """The banking day it was issued on, or after the bank's cut-off the next, here the one after Labour Day."""
+    (sent,) = instructed(Said().at("2026-04-20T10:00", notice(), estimate()).at(at, invoice()))
+
+    assert sent.value_on == day_number(date(*day)) and sent.account_version == 1
+
+
+def test_an_instruction_says_which_version_of_the_account_was_approved() -> None:
+    """The claim's first account is 1; each change by a contact or a later notice is one more, naming the same account
+    again is none."""
+    said = Said().at("2026-04-20T10:00", notice(), estimate(), details(), details(contact_id="CT-2"))
+    said.at("2026-04-20T12:00", notice(payee=THIRD_PAYEE), notice(payee=THIRD_PAYEE), invoice())
+    said.at("2026-04-22T09:00", decision(), decision(Role.APPROVER))
+
+    assert [(it.payee, it.account_version) for it in instructed(said)] == [(THIRD_PAYEE, 3)]
 
 
 @pytest.mark.parametrize(("at", "paid"), [("2026-04-21T23:59", False), ("2026-04-22T00:00", True)])

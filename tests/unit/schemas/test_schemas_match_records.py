@@ -10,6 +10,9 @@ from msgspec import inspect
 
 from schemas.topics import TOPICS, avro_schema
 
+_TIME = {"type": "long", "logicalType": "timestamp-millis"}
+_DAY = {"type": "int", "logicalType": "date"}
+
 
 def avro_of(kind: inspect.Type, schema: Any, named: dict[str, Any]) -> None:
     """Assert that an Avro type is how a Python type is written."""
@@ -37,7 +40,7 @@ def avro_of(kind: inspect.Type, schema: Any, named: dict[str, Any]) -> None:
         case inspect.BytesType():
             assert schema == "bytes"
         case inspect.IntType():
-            assert schema in ("int", "long", {"type": "long", "logicalType": "timestamp-millis"})
+            assert schema in ("int", "long", _TIME, _DAY)
         case _:
             raise AssertionError(f"no Avro type for {kind}")
 
@@ -55,7 +58,9 @@ def record_matches(kind: inspect.StructType, schema: dict[str, Any], named: dict
         if (members := _members(field.type)) is not None:
             assert written["doc"].endswith(f"One of: {', '.join(members)}."), field.name
         if field.name.endswith("_ms"):
-            assert written["type"] == {"type": "long", "logicalType": "timestamp-millis"}, field.name
+            assert written["type"] == _TIME, field.name
+        if field.name.endswith("_on"):
+            assert written["type"] in (_DAY, ["null", _DAY]), field.name
         if field.name.endswith("_minor"):
             assert "long" in written["type"], field.name
 
