@@ -42,6 +42,7 @@ payments = _noun("payments", "Payment attempts.")
 positions = _noun("positions", "Where the hub stands in each log.")
 topics = _noun("topics", "The topics of the registry.")
 schemas = _noun("schemas", "The schemas in the schema registry.")
+reconcile = _noun("reconcile", "What we say was paid against what the bank says.")
 bank = _noun("bank", "What the bank says of payments.")
 sync = _noun("sync", "Which department has seen which version of each claim.")
 work = _noun("work", "What waits for a person, and acting on it.")
@@ -337,7 +338,7 @@ def reports(
     as_json: Json = False,
 ) -> None:
     """Count and compare: first bring the figures up to date with what was sent, then report."""
-    from streams.commands import failures, show
+    from streams.commands import failures
     from streams.commands import reports as figures
     from streams.settings import load_settings
 
@@ -347,13 +348,7 @@ def reports(
     if publish:
         _deliver(settings, figures.peer_figures(settings, since, until), dry_run=dry_run, as_json=as_json)
         return
-    found = figures.read_report(settings, name, since, until)
-    if as_csv:
-        figures.write_csv(found)
-    elif as_json:
-        show.as_json(figures.as_objects(found))
-    else:
-        figures.show_report(found)
+    figures.print_report(figures.read_report(settings, name, since, until), as_csv=as_csv, as_json=as_json)
 
 
 @payments.command("ls")
@@ -745,6 +740,24 @@ def bank_read(
     from streams.commands import bank as messages
 
     _print(messages.read_bank_file(file), messages.show_bank_message, as_json)
+
+
+@reconcile.command("report")
+def reconcile_report(
+    account: Annotated[str | None, typer.Option(help="Only of this account: its number, or the last digits.")] = None,
+    since: Annotated[str | None, typer.Option("--from", metavar="DATE", help="Only from this day on.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Only up to this day.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show per account and day what we say was paid, what the bank booked, and whether its balances add up."""
+    from streams.commands import ledger, reports
+    from streams.commands import reconcile_report as figures
+    from streams.settings import load_settings
+
+    with ledger.open_connection(load_settings()) as connection:
+        found = figures.read_report(connection, account, since, until)
+    reports.print_report(found, as_csv=as_csv, as_json=as_json)
 
 
 @app.command()

@@ -6,8 +6,15 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert
 
 from schemas.records import BreakKind
-from sinks.ledger.bank_tables import bank_breaks, bank_files, bank_payments
-from sinks.payments.book import BankState
+from sinks.ledger.bank_tables import (
+    bank_breaks,
+    bank_entries,
+    bank_files,
+    bank_messages,
+    bank_payments,
+    bank_statements,
+)
+from sinks.payments.book import BankState, EntryKind, MessageKind
 from streams.rules.breaks import break_id
 from tests import claims as make
 
@@ -34,6 +41,59 @@ def payment(book: Connection, **changes: object) -> None:
         "value": b"",
     }
     book.execute(insert(bank_payments).values({**values, **changes}))
+
+
+def message(book: Connection, **changes: object) -> None:
+    """The file that payments stand in."""
+    values: dict[str, Any] = {
+        "message_id": "PM-1",
+        "kind": MessageKind.PAYMENTS,
+        "payment_information_id": f"{changes.get('message_id', 'PM-1')}-1",
+        "account": ACCOUNT,
+        "currency": "CNY",
+        "execute_on": DAY,
+        "transactions": 1,
+        "total_minor": 2_800_00,
+        "sha256": "cd" * 32,
+        "file": "PM-1.xml",
+        "written_at_ms": make.LOSS_MS,
+    }
+    book.execute(insert(bank_messages).values({**values, **changes}))
+
+
+def statement(book: Connection, **changes: object) -> None:
+    """A statement in that file: the payment left, and nothing else."""
+    values: dict[str, Any] = {
+        "sha256": FILE,
+        "number": 1,
+        "account": ACCOUNT,
+        "currency": "CNY",
+        "sequence": 1,
+        "page": 1,
+        "day": DAY,
+        "opening_minor": 10_000_00,
+        "closing_minor": 7_200_00,
+        "line": 3,
+    }
+    book.execute(insert(bank_statements).values({**values, **changes}))
+
+
+def entry(book: Connection, **changes: object) -> None:
+    """A line of that statement: the payment."""
+    values: dict[str, Any] = {
+        "sha256": FILE,
+        "statement": 1,
+        "number": 1,
+        "part": 0,
+        "account": ACCOUNT,
+        "day": DAY,
+        "amount_minor": -2_800_00,
+        "currency": "CNY",
+        "kind": EntryKind.PAYMENT,
+        "instruction_id": "PI-1",
+        "line": 42,
+    }
+    book.execute(insert(bank_entries).values({**values, **changes}))
 
 
 def file(book: Connection, **changes: object) -> None:

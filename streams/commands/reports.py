@@ -66,19 +66,29 @@ def peer_figures(settings: Settings, since: str | None, until: str | None) -> li
         return [encoded(codec, PEER_FIGURES, it.claim, it) for it in above(connection, days, today_ms)]
 
 
+def print_report(report: ReportView, *, as_csv: bool, as_json: bool) -> None:
+    """Print a report as CSV, as JSON, or for people."""
+    if as_csv:
+        _write_csv(report)
+    elif as_json:
+        show.as_json(as_objects(report))
+    else:
+        _show(report)
+
+
 def as_objects(report: ReportView) -> list[dict[str, Any]]:
     """The rows by the names of their columns."""
     return [dict(zip(report.columns, row, strict=True)) for row in report.rows]
 
 
-def show_report(report: ReportView) -> None:
+def _show(report: ReportView) -> None:
     """Print a report for people: amounts with their currency, shares in per cent."""
     headings = [name.removesuffix("_minor").removesuffix("_bp").replace("_", " ") for name in report.columns]
     rows = [[_for_people(name, row[name], row) for name in report.columns] for row in as_objects(report)]
     show.table(headings, rows, "nothing to report")
 
 
-def write_csv(report: ReportView) -> None:
+def _write_csv(report: ReportView) -> None:
     """Print a report as CSV; no spreadsheet takes a text of it for a formula."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(report.columns)
@@ -138,7 +148,7 @@ def _for_people(column: str, value: Any, row: dict[str, Any]) -> object:  # noqa
         return f"{value // 10_000}-{value // 100 % 100:02d}-{value % 100:02d}"
     if column.endswith("month") and value > 1_00_00:
         return f"{value // 100}-{value % 100:02d}"
-    return value
+    return ("no", "yes")[value] if isinstance(value, bool) else value
 
 
 def _cell(value: object) -> object:
