@@ -30,6 +30,7 @@ from schemas.records import (
     Invoice,
     Line,
     LossNotice,
+    PaymentInstruction,
     PaymentStatus,
     PaymentStatusCode,
     PeerFigures,
@@ -272,6 +273,26 @@ def amount_answer(settlement_version: int = 1, *, agreed: bool = True, **changes
     }
     values.update(changes)
     return AmountAnswer(**values)
+
+
+def payment_instruction(**changes: object) -> PaymentInstruction:
+    """What finance is asked to pay for the usual claim."""
+    values: dict[str, Any] = {
+        "instruction_id": "PI1",
+        "claim": CLAIM,
+        "settlement_version": 1,
+        "attempt": 1,
+        "payee": PAYEE,
+        "amount_minor": 2_680_00,
+        "currency": "CNY",
+        "purpose": "INSC",
+        "issued_at_ms": LOSS_MS + 3 * DAY_MS,
+        "cause": "repair.invoice.v1/1/0/0",
+        "rule": "payments.instruct",
+        "reason": "settlement 1",
+    }
+    values.update(changes)
+    return PaymentInstruction(**values)
 
 
 def payment_status(

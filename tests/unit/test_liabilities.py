@@ -4,26 +4,12 @@ from collections import Counter
 
 import pytest
 
-from schemas.records import PaymentInstruction
 from streams.reports.claim_figures import ClaimFigures
 from streams.reports.liabilities import Liability, changed, instructed
 from tests import claims as make
 from tests.unit.test_claim_figures import snapshot
 
-INSTRUCTION = PaymentInstruction(
-    instruction_id="PI1",
-    claim=make.CLAIM,
-    settlement_version=1,
-    attempt=1,
-    payee=make.PAYEE,
-    amount_minor=700,
-    currency="CNY",
-    purpose="INSC",
-    issued_at_ms=make.LOSS_MS + 3 * make.DAY_MS,
-    cause="adjuster.decision.v1/1/0/0",
-    rule="payments.instruct",
-    reason="approved",
-)
+INSTRUCTION = make.payment_instruction(amount_minor=700)
 
 
 def after(figures: ClaimFigures, stage: str, day: float, *, paid: int = 0, rule: str = "x") -> list[Liability]:
