@@ -509,6 +509,33 @@ class PaymentStatus(Record, frozen=True, kw_only=True):
         check_currency(self.currency, "currency")
 
 
+class ClosureResult(StrEnum):
+    """How two people say that a payment ended."""
+
+    PAID = "paid"
+    NOT_PAID = "not-paid"
+
+
+class PaymentClosure(Record, frozen=True, kw_only=True):
+    """Two people of finance say how a payment ended of which the bank never told: it was paid, perhaps by hand, or it
+    is proven that it was not. `evidence` says what they rest that on."""
+
+    claim: Identifier
+    instruction_id: Identifier
+    result: ClosureResult
+    amount_minor: Annotated[int, Meta(gt=0, le=10**15)]
+    currency: Currency
+    proposed_by: Identifier
+    confirmed_by: Identifier
+    evidence: Text
+    at_ms: TimeMs
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency, "currency")
+        if self.proposed_by == self.confirmed_by:
+            raise ValueError("confirmed_by is the one who proposed it: another person must confirm")
+
+
 class StatementLineKind(StrEnum):
     """What a booked line of the bank's statement is: money that left for a payee, or that came back from one."""
 

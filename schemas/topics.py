@@ -38,6 +38,7 @@ from schemas.records import (
     LegalReferral,
     LossExperience,
     LossNotice,
+    PaymentClosure,
     PaymentInstruction,
     PaymentStatus,
     PeerFigures,
@@ -213,6 +214,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("operations.peer-figures.v1", _IN, PeerFigures),
         _topic(FORWARDS, _INTERNAL, Forward),
         _topic("hub.same-loss.v1", _INTERNAL, SameLoss),
+        _topic("finance.payment-closure.v1", _IN, PaymentClosure),
     )
 }
 """Every topic by name. The embedded registry numbers the schemas by this order: add new topics at the end."""

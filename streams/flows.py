@@ -21,6 +21,7 @@ from schemas.records import (
     Invoice,
     LegalOutcome,
     LossNotice,
+    PaymentClosure,
     PaymentStatus,
     PeerFigures,
     Policy,
@@ -41,6 +42,7 @@ from streams.rules import (
     bills,
     clause_answers,
     clocks,
+    closures,
     contact,
     decisions,
     finance,
@@ -126,6 +128,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "hospital.record.v1": Flow(HospitalRecord, hospital_records.on_record),
     "operations.peer-figures.v1": Flow(PeerFigures, peers.on_peer_figures),
     "hub.forward.v1": Flow(Forward, merge.on_notice),
+    "finance.payment-closure.v1": Flow(PaymentClosure, closures.on_payment_closure),
     "hub.same-loss.v1": Flow(SameLoss, intake.on_same_loss, looks_up=_policy_of_same_loss),
 }
 

@@ -15,7 +15,8 @@ from sinks.ledger.written import read_written
 
 INSTRUCTIONS: Final = "finance.payment-instruction.v1"
 DEAD: Final = ("rejected", "returned", "cancelled")
-PAYMENT_STATES: Final = frozenset(("instructed", "accepted", "unknown", "settled", *DEAD))
+PAID: Final = ("settled", "booked")
+PAYMENT_STATES: Final = frozenset(("instructed", "accepted", "unknown", *PAID, *DEAD))
 
 _headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 
@@ -115,7 +116,7 @@ def sums_agree(connection: Connection) -> Iterator[str]:
         select(p.currency, p.state, func.sum(p.amount_minor)).where(p.state.not_in(DEAD)).group_by(p.currency, p.state)
     )
     for currency, state, amount in connection.execute(query):
-        states[currency]["settled" if state == "settled" else "pending"] += int(amount)
+        states[currency]["settled" if state in PAID else "pending"] += int(amount)
     for currency in sorted(approved.keys() | instructed.keys() | states.keys()):
         settled, pending = states[currency]["settled"], states[currency]["pending"]
         if not approved[currency] == instructed[currency] == settled + pending:

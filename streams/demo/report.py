@@ -21,7 +21,7 @@ from streams.demo.ends import StoryEnd
 from streams.demo.finance import Paid
 from streams.demo.handled import RELEASED, Handled
 from streams.demo.stories import Story
-from streams.rules.claim import Claim, PaymentState
+from streams.rules.claim import PAID, Claim
 
 NO_ANSWER: Final = "none"
 
@@ -157,7 +157,7 @@ def _claim_end(claim: Claim, stage: str, story: str, released: int) -> ClaimEnd:
         stage=stage,
         version=claim.version,
         payable_minor=None if settlement is None else settlement.payable_minor,
-        paid_minor=sum(p.amount_minor for p in claim.payments if p.state is PaymentState.SETTLED),
+        paid_minor=sum(p.amount_minor for p in claim.payments if p.state in PAID),
         currency=None if notice is None else notice.currency,
         released=released,
     )

@@ -6,6 +6,7 @@ from typing import Final
 from schemas.records import Break, BreakKind
 from schemas.topics import BREAKS, TOPICS, Owner
 from streams.rules.admission import FOR_POLICY
+from streams.rules.claim import Payment
 from streams.rules.decision import Cause, Output
 from streams.rules.derived import derived_id
 
@@ -35,6 +36,26 @@ def parked_too_long(subject: str, record: Cause, reason: str, until: Collection[
         reason=told,
     )
     return Output(BREAKS, subject, raised, PARKED, told)
+
+
+def of_payment(kind: BreakKind, claim: str, payment: Payment, cause: Cause, reason: str) -> Output:
+    """Nobody knows the end of a payment, or two were told: finance has to find out, and nothing is paid meanwhile."""
+    rule = f"breaks.{kind}"
+    raised = Break(
+        break_id=break_id(kind, cause.ref),
+        kind=kind,
+        owner=Owner.FINANCE,
+        key=claim,
+        about=payment.id,
+        since_at_ms=cause.at_ms,
+        expected_minor=payment.amount_minor,
+        currency=payment.currency,
+        at_ms=cause.at_ms,
+        cause=cause.ref,
+        rule=rule,
+        reason=reason,
+    )
+    return Output(BREAKS, claim, raised, rule, reason)
 
 
 def owner_of(until: Collection[str]) -> Owner:

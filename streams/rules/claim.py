@@ -240,12 +240,14 @@ class Advance(_Part, frozen=True, kw_only=True):
 
 class PaymentState(StrEnum):
     """Where a payment stands (design: payments and reconciliation). Nobody knows yet whether an unknown one was paid;
-    settled ends an attempt well, rejected, returned and cancelled end it without the money being with the payee."""
+    settled ends an attempt well, and booked does once the bank's statement shows it; rejected, returned and cancelled
+    end it without the money being with the payee."""
 
     INSTRUCTED = "instructed"
     ACCEPTED = "accepted"
     UNKNOWN = "unknown"
     SETTLED = "settled"
+    BOOKED = "booked"
     REJECTED = "rejected"
     RETURNED = "returned"
     CANCELLED = "cancelled"
@@ -254,13 +256,17 @@ class PaymentState(StrEnum):
 DEAD: Final = frozenset({PaymentState.REJECTED, PaymentState.RETURNED, PaymentState.CANCELLED})
 """The states of attempts whose money did not stay with the payee."""
 
+PAID: Final = frozenset({PaymentState.SETTLED, PaymentState.BOOKED})
+"""The states of attempts whose money is with the payee."""
+
 ON_ITS_WAY: Final = frozenset({PaymentState.INSTRUCTED, PaymentState.ACCEPTED, PaymentState.UNKNOWN})
 """The states of attempts that have not ended yet."""
 
 
 class Payment(_Part, frozen=True, kw_only=True):
     """One attempt to pay one settlement version; `proposed_by` and `approved_by` are never the same. `stop_asked` says
-    that finance was asked not to pay it."""
+    that finance was asked not to pay it, `under_way` that the bank has said ACSP, `contradicted` that two ends of it
+    were told."""
 
     id: str
     claim: str
@@ -273,6 +279,8 @@ class Payment(_Part, frozen=True, kw_only=True):
     approved_by: str
     cause: str
     stop_asked: bool = False
+    under_way: bool = False
+    contradicted: bool = False
 
 
 class ClockKind(StrEnum):

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from schemas.records import ClockTick, NoticeKind
 from streams.rules import advances
-from streams.rules.claim import Claim, Clock, ClockKind, Mark, Notice, Outcome, Pause, PaymentState, TaskKind
+from streams.rules.claim import PAID, Claim, Clock, ClockKind, Mark, Notice, Outcome, Pause, TaskKind
 from streams.rules.deadlines import Calendar, day_of, moment
 from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.lines import LINES
@@ -97,7 +97,7 @@ def _payment_begun(claim: Claim) -> tuple[str, ...]:
 
 def _payment_over(claim: Claim, about: str) -> bool:
     """What could not be paid is paid by a later version."""
-    paid = [payment for payment in claim.payments if payment.state is PaymentState.SETTLED]
+    paid = [payment for payment in claim.payments if payment.state in PAID]
     return any(int(about) <= payment.settlement_version for payment in paid)
 
 

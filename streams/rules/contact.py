@@ -7,7 +7,7 @@ from schemas.money import format_minor
 from schemas.records import Contact, ContactKind, NoticeKind
 from streams.rules import agreement, clocks, complaints, notices, payee, withdrawal
 from streams.rules.admission import noticed
-from streams.rules.claim import Claim, Notice, Outcome, PaymentState, Stage, TaskKind
+from streams.rules.claim import PAID, Claim, Notice, Outcome, Stage, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.stage import stage_of
 
@@ -69,6 +69,6 @@ def _in_words(claim: Claim, notice: Notice) -> Iterator[str]:
         yield f"next deadline (期限): {clock.kind}, by the end of {clocks.due_day(clock, notice)}"
     settlement = claim.settlement
     if claim.outcome is Outcome.APPROVED and settlement is not None:
-        paid_minor = sum(it.amount_minor for it in claim.payments if it.state is PaymentState.SETTLED)
+        paid_minor = sum(it.amount_minor for it in claim.payments if it.state in PAID)
         payable, paid = (format_minor(it, settlement.currency) for it in (settlement.payable_minor, paid_minor))
         yield f"payable (应付): {payable}, paid (已付): {paid}"

@@ -6,20 +6,15 @@ from typing import Final
 from msgspec.structs import replace
 
 from schemas.days import day_number
-from schemas.money import format_minor
-from schemas.records import BankAccount, NoticeKind, PaymentInstruction
+from schemas.records import BankAccount, PaymentInstruction
 from streams.outcomes import Dead, Park
-from streams.rules import direct, notices
 from streams.rules.admission import BEFORE_APPROVAL, CONTACT, DECISION, WAKE
 from streams.rules.banking_days import value_day
 from streams.rules.claim import DEAD, Claim, Notice, Outcome, Payment, PaymentState, SettlementVersion, TaskKind
-from streams.rules.decision import Cause, Decision, Output
+from streams.rules.decision import Cause, Output
 from streams.rules.derived import derived_id
 from streams.rules.lines import LINES
 from streams.rules.settlement import Case
-
-WRONG_ACCOUNT: Final = "AC"
-"""How the ISO 20022 reason codes begin that say something is wrong with the account."""
 
 _BEFORE_INSTRUCTION: Final = frozenset({TaskKind.APPROVAL, TaskKind.AGREEMENT})
 
@@ -96,32 +91,6 @@ def unpaid(claim: Claim) -> bool:
     if claim.outcome is not Outcome.APPROVED or settlement is None:
         return False
     return sum(settlement.covers.values()) > instructed_minor(claim)
-
-
-def move(
-    claim: Claim,
-    notice: Notice,
-    payment: Payment,
-    state: PaymentState,
-    cause: Cause,
-    rule: str,
-    reason: str,
-    code: str | None = None,
-) -> Decision:
-    """A payment in its new state; who is paid hears of it, and who should be when `code` blames the account."""
-    moved = replace(payment, state=state)
-    claim = replace(claim, payments=tuple(moved if known.id == moved.id else known for known in claim.payments))
-    outputs: tuple[Output, ...] = ()
-    if state is PaymentState.SETTLED:
-        amount = format_minor(payment.amount_minor, payment.currency)
-        text = f"Claim {claim.number}: {amount} has been paid to the account you named (赔款已支付)."
-        claim, told = notices.tell(claim, NoticeKind.PAID, str(payment.settlement_version), text, cause, reason)
-        outputs = (*told, *direct.advice(claim, notice, moved, cause, reason))
-    elif state in DEAD and (code or "").startswith(WRONG_ACCOUNT):
-        amount = format_minor(payment.amount_minor, payment.currency)
-        text = f"Claim {claim.number}: {amount} could not be paid to the account you named; name another (请更正账户)."
-        claim, outputs = notices.tell(claim, NoticeKind.ACCOUNT_NEEDED, payment.id, text, cause, reason)
-    return Decision(claim, rule, reason, outputs, (moved,))
 
 
 def instructed(claim: Claim, instruction: str, what: str) -> Payment:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from schemas.money import format_minor
 from schemas.records import FindingKind, ReserveMovement
-from streams.rules.claim import Claim, Notice, Outcome, PaymentState
+from streams.rules.claim import PAID, Claim, Notice, Outcome
 from streams.rules.decision import Cause, Output
 from streams.rules.lines import terms_of
 
@@ -46,7 +46,7 @@ def reserve_of(claim: Claim, notice: Notice) -> Reserve:
 
 def paid_minor(claim: Claim) -> int:
     """What finance has paid for a claim, in minor units."""
-    return sum([payment.amount_minor for payment in claim.payments if payment.state is PaymentState.SETTLED])
+    return sum([payment.amount_minor for payment in claim.payments if payment.state in PAID])
 
 
 def movement(claim: Claim, version: int, notice: Notice, reserve: Reserve, cause: Cause) -> Output:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from streams.rules.claim import DEAD, Claim, Outcome, PaymentState, Stage, TaskKind
+from streams.rules.claim import DEAD, PAID, Claim, Outcome, Stage, TaskKind
 from streams.rules.payments import unpaid
 
 INVESTIGATING: Final = frozenset(
@@ -46,5 +46,5 @@ def _after_outcome(claim: Claim, outcome: Outcome) -> Stage:
             agreed = claim.settlement is not None and claim.agreed == claim.settlement.version
             return Stage.AGREED if agreed else Stage.DECIDED
     alive = [payment.state for payment in claim.payments if payment.state not in DEAD]
-    settled = claim.payments[-1].state not in DEAD and all(state is PaymentState.SETTLED for state in alive)
+    settled = alive and all(state in PAID for state in alive)
     return Stage.PAID if settled and not unpaid(claim) else Stage.PAYING

@@ -55,19 +55,10 @@ def test_statuses_in_any_order_end_settled_once(codes: tuple[PaymentStatusCode, 
     assert len(hub.sent("customer.notice.v1")) == 4
 
 
-@pytest.mark.parametrize(("first", "second"), [(C.ACSC, C.RJCT), (C.RJCT, C.ACSC)])
-def test_a_final_state_is_not_contradicted(first: PaymentStatusCode, second: PaymentStatusCode) -> None:
-    """Settled and rejected cannot both be: somebody must look."""
-    hub = _paying().play(payment_status(INSTRUCTION, AMOUNT, first), payment_status(INSTRUCTION, AMOUNT, second))
-
-    assert [dead.code for dead in hub.dead] == ["status-conflict"]
-    assert hub.payments[0].state is STATE_OF[first]
-
-
 def test_a_rejected_payment_is_still_owed() -> None:
     """No new attempt by itself, a late acceptance revives nothing, and the claim is not paid."""
     hub = _paying().play(
-        payment_status(INSTRUCTION, AMOUNT, C.RJCT, reason_code="AC01"), payment_status(INSTRUCTION, AMOUNT, C.ACSP)
+        payment_status(INSTRUCTION, AMOUNT, C.RJCT, reason_code="AC01"), payment_status(INSTRUCTION, AMOUNT, C.ACCP)
     )
 
     assert (hub.stage, hub.payments[0].state) == (Stage.PAYING, PaymentState.REJECTED)

@@ -44,7 +44,7 @@ def test_a_rejection_that_says_it_was_sent_before_is_unknown_until_the_bank_book
     assert (hub.payments[0].state, hub.stage) == (PaymentState.UNKNOWN, Stage.PAYING)
 
     hub.play(line(hub.payments[0].id), line(hub.payments[0].id, line_id="ST-2"))
-    assert (hub.payments[0].state, hub.stage, hub.dead) == (PaymentState.SETTLED, Stage.PAID, [])
+    assert (hub.payments[0].state, hub.stage, hub.dead) == (PaymentState.BOOKED, Stage.PAID, [])
     assert [mark.partition(":")[0] for mark in hub.claim.notices].count(NoticeKind.PAID) == 1
     assert len(hub.sent("finance.payment-instruction.v1")) == 1
 
@@ -96,9 +96,9 @@ def test_a_line_that_does_not_fit_is_refused(hub: Hub, changes: dict[str, Any], 
     assert hub.payments[0].state is PaymentState.INSTRUCTED
 
 
-def test_what_was_rejected_cannot_be_booked(hub: Hub) -> None:
+def test_what_was_rejected_cannot_come_back(hub: Hub) -> None:
     """The bank and finance contradict each other: a person must see it."""
     _says(hub, PaymentStatusCode.RJCT, "AC01")
-    hub.play(line(hub.payments[0].id))
+    hub.play(line(hub.payments[0].id, StatementLineKind.RETURN))
 
     assert [dead.code for dead in hub.dead] == ["status-conflict"]

@@ -31,6 +31,7 @@ _AGREE = {
     "adjuster.decision.v1",
     "reporting.contact.v1",
     "legal.outcome.v1",
+    "finance.payment-closure.v1",
 }
 FREE = sorted(set(TOPICS) - _AGREE)
 
