@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from sinks.payments.book import Resolution
 from streams.commands.failures import FAILED, exit_code
 
 if TYPE_CHECKING:
@@ -465,6 +466,23 @@ def breaks_assign(
     from streams.settings import load_settings
 
     found = clearing.assign_break(load_settings(), id_, owner=owner, person=person, reason=reason)
+    _print(found, raised.show_break, as_json)
+
+
+@breaks.command("resolve")
+def breaks_resolve(
+    id_: BreakId,
+    end: Annotated[Resolution, typer.Option("--as", help="What became of its payment; explained leaves it as it is.")],
+    person: Finance,
+    reason: Why,
+    as_json: Json = False,
+) -> None:
+    """Say how a break ends: one person proposes it, another confirms. Exit 1, with nothing changed, when it cannot."""
+    from streams.commands import breaks as raised
+    from streams.commands import clearing
+    from streams.settings import load_settings
+
+    found = clearing.resolve_break(load_settings(), id_, end=end, person=person, reason=reason)
     _print(found, raised.show_break, as_json)
 
 

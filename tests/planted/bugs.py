@@ -280,4 +280,15 @@ BUGS: Final = (
         "        if approval.person == decision.role:\n",
         ("tests/unit/rules/test_authority.py::test_no_second_role_no_second_holder_no_idle_role",),
     ),
+    Bug(
+        "the same person confirms",
+        "one person alone says that a payment was made, or that it may be paid once more",
+        "streams/reconciliation/clearing.py",
+        "    if confirms and waiting is not None and _same_person(waiting.person, person):\n",
+        "    if confirms and waiting is not None and not person:\n",
+        (
+            "tests/contract/test_clearing.py::test_the_same_person_cannot_confirm",
+            "tests/e2e/test_clearing.py::test_what_is_not_two_people_or_cannot_be_is_refused",
+        ),
+    ),
 )
