@@ -96,33 +96,27 @@ def instructed_once(connection: Connection) -> Iterator[str]:
 
 
 def sums_agree(connection: Connection) -> Iterator[str]:
-    """Σ approved in the claims = Σ instructed in the outbox = Σ settled + Σ pending in the payments, per currency.
-
-    Rejected, returned and cancelled attempts are dead money and count nowhere.
-    """
+    """Σ approved in the claims = Σ instructed in the outbox = Σ settled + Σ pending + Σ returned in the payments, per
+    currency; what was rejected or cancelled counts as returned."""
     p = payments.c
-    dead = set(connection.execute(select(p.id).where(p.state.in_(DEAD))).scalars())
     approved: dict[str, int] = defaultdict(int)
     for _, money in _claims(connection):
         for payment in money.payments:
-            if payment.state not in DEAD:
-                approved[payment.currency] += payment.amount_minor
+            approved[payment.currency] += payment.amount_minor
     instructed: dict[str, int] = defaultdict(int)
     for row in _instructions(connection):
-        if row.id not in dead and row.amount_minor is not None and row.currency is not None:
+        if row.amount_minor is not None and row.currency is not None:
             instructed[row.currency] += row.amount_minor
     states: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    query = (
-        select(p.currency, p.state, func.sum(p.amount_minor)).where(p.state.not_in(DEAD)).group_by(p.currency, p.state)
-    )
+    query = select(p.currency, p.state, func.sum(p.amount_minor)).group_by(p.currency, p.state)
     for currency, state, amount in connection.execute(query):
-        states[currency]["settled" if state in PAID else "pending"] += int(amount)
+        states[currency]["settled" if state in PAID else "returned" if state in DEAD else "pending"] += int(amount)
     for currency in sorted(approved.keys() | instructed.keys() | states.keys()):
-        settled, pending = states[currency]["settled"], states[currency]["pending"]
-        if not approved[currency] == instructed[currency] == settled + pending:
+        settled, pending, returned = (states[currency][name] for name in ("settled", "pending", "returned"))
+        if not approved[currency] == instructed[currency] == settled + pending + returned:
             yield (
                 f"{currency} in minor units: approved {approved[currency]}, instructed {instructed[currency]}, "
-                f"settled {settled} + pending {pending}"
+                f"settled {settled} + pending {pending} + returned {returned}"
             )
 
 

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, and_, func, or_, select, union_all
 
 from schemas.topics import TOPICS, Key
+from sinks.ledger.bank_checks import book_as_instructed, cents_matched, files_add_up, statements_add_up
 from sinks.ledger.business_hash import business_hash
 from sinks.ledger.money_checks import (
     PAYMENT_STATES,
@@ -243,6 +244,10 @@ CHECKS: Final[Mapping[str, Callable[[Connection], Iterator[str]]]] = {
     "payments-as-claimed": payments_as_claimed,
     "sums-agree": sums_agree,
     "two-people": two_people,
+    "book-as-instructed": book_as_instructed,
+    "files-add-up": files_add_up,
+    "statements-add-up": statements_add_up,
+    "cents-matched": cents_matched,
 }
 
 

@@ -246,7 +246,7 @@ BREAKS = {
     ),
     "a sum that is not the others": (
         "sums-agree",
-        "CNY in minor units: approved 123456, instructed 123456, settled 0 + pending 123457",
+        "CNY in minor units: approved 123456, instructed 123456, settled 0 + pending 123457 + returned 0",
         "UPDATE payments SET amount_minor = amount_minor + 1, state = 'accepted'",
     ),
     "one person in two roles": (
