@@ -360,6 +360,19 @@ def payments_ls(claim: OneClaim = None, as_json: Json = False) -> None:
     _print_from_ledger(lambda ledger: attempts.read_payments(ledger, claim), attempts.show_payments, as_json)
 
 
+@payments.command("timeline")
+def payments_timeline(
+    instruction: Annotated[str, typer.Argument(metavar="INSTRUCTION", help="As `payments ls` lists it.")],
+    as_json: Json = False,
+) -> None:
+    """Show all that happened to a payment: in its claim, in finance's book, at the bank, and what people did."""
+    from streams.commands import payment_timeline as timeline
+
+    _print_from_ledger(
+        lambda ledger: timeline.read_payment_timeline(ledger, instruction), timeline.show_payment_timeline, as_json
+    )
+
+
 @clocks.command("ls")
 def clocks_ls(as_json: Json = False) -> None:
     """List the clocks that run, the first due first."""

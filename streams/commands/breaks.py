@@ -117,7 +117,16 @@ def show_break(found: RaisedBreak) -> None:
     ]
     show.pairs([(name, value) for name, value in pairs if value is not None])
     for did in found.actions:
-        show.line(f"{show.time(did.at_ms)}  {_in_words(did)}: {did.reason}")
+        show.line(f"{show.time(did.at_ms)}  {in_words(did)}: {did.reason}")
+
+
+def in_words(did: Action) -> str:
+    """What one person did about a break."""
+    if did.owner is not None:
+        return f"{did.person} gave it to {did.owner}"
+    if did.proposed_by is not None:
+        return f"{did.person} confirmed {did.proposed_by}'s {did.resolution}"
+    return f"{did.person} proposed {did.resolution}"
 
 
 def _raised(connection: Connection) -> Iterator[RaisedBreak]:
@@ -240,11 +249,3 @@ def _parked(connection: Connection) -> list[tuple[Any, ...]]:
 
 def _amount(minor: int | None, currency: str | None) -> str | None:
     return None if minor is None else format_minor(minor, currency) if currency else str(minor)
-
-
-def _in_words(did: Action) -> str:
-    if did.owner is not None:
-        return f"{did.person} gave it to {did.owner}"
-    if did.proposed_by is not None:
-        return f"{did.person} confirmed {did.proposed_by}'s {did.resolution}"
-    return f"{did.person} proposed {did.resolution}"

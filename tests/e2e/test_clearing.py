@@ -2,18 +2,19 @@
 
 import pytest
 from confluent_kafka import Message
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from schemas.records import BreakKind, PaymentClosure, PaymentStatusCode
-from sinks.ledger.bank_tables import bank_payments, bank_records
+from sinks.ledger.bank_tables import bank_payment_actions, bank_payments, bank_records, bank_statuses
 from sinks.ledger.tables import payments
-from sinks.payments.book import BankState
+from sinks.payments.book import BankState, EntryKind
 from streams.received import Headers
 from streams.reconciliation.closures import TOPIC
 from tests import book
 from tests import claims as make
 from tests.e2e.conftest import Broker, Claimhub, Ran
 from tests.e2e.filled_ledger import FilledLedger
+from tests.e2e.test_cli import PERSONAL
 from tests.lane import CODEC
 
 
@@ -25,7 +26,7 @@ def fill(ledger: FilledLedger) -> FilledLedger:
         amount: int = connection.execute(select(payments.c.amount_minor)).scalar_one()
     ledger.take(make.payment_status(payment, amount, PaymentStatusCode.RJCT, reason_code="AM05"))
     with ledger.engine() as engine, engine.begin() as connection:
-        book.message(connection)
+        book.message(connection, total_minor=amount)
         book.payment(connection, instruction_id=payment, amount_minor=amount, state=BankState.UNKNOWN)
         about = {"instruction_id": payment, "about": payment, "sha256": None, "line": None, "element": None}
         book.raised(connection, BreakKind.MISSING, since_ms=make.LOSS_MS - 1, **about)
@@ -144,3 +145,47 @@ def test_what_kafka_does_not_take_is_told_later(
     assert states(filled) == ("settled", "unknown")
     with filled.engine() as engine, engine.begin() as connection:
         assert connection.execute(select(bank_records.c.sent_at_ms)).all() == [(None,)]
+
+
+def test_the_timeline_of_a_payment_tells_all_that_happened_to_it(
+    claimhub: Claimhub, kafka: Broker, filled: FilledLedger
+) -> None:
+    """In the order of time, each with what it rests on: the claim's decision, finance's book, the bank's file and line,
+    the people. Who is paid, and from which account, is not in it; another payment is not either."""
+    (instruction,) = filled.instructions(make.CLAIM)
+    with filled.engine() as engine, engine.begin() as connection:
+        book.payment(connection, instruction_id="PI-other", message_id=None)
+        book.file(connection)
+        book.entry(connection, instruction_id=instruction, kind=EntryKind.BREAK)
+        said = {"sha256": book.FILE, "number": 1, "level": "transaction", "code": "RJCT", "reason_code": "AM05"}
+        connection.execute(insert(bank_statuses).values(**said, instruction_id=instruction, line=7, at_ms=1))
+        held = {"number": 1, "action": "held", "person": "cashier-03", "reason": "ask the claimant"}
+        connection.execute(
+            insert(bank_payment_actions).values(**held, instruction_id=instruction, at_ms=make.LOSS_MS + 1)
+        )
+    (unknown,) = ids(claimhub, "unknown")
+    say(claimhub, unknown, "paid", "cashier-01")
+    say(claimhub, unknown, "paid", "treasurer-02")
+    for told in kafka.came(TOPIC):
+        take(filled, told)
+    found = claimhub("payments", "timeline", instruction, "--json").json
+    shown = claimhub("payments", "timeline", instruction)
+
+    assert [it["at"] for it in found] == sorted(it["at"] for it in found)
+    of = {it["event"]: it for it in found}
+    assert "approved by " in of["instructed"]["what"] and of["instructed"]["cause"].count("/") == 3
+    assert of["taken in"]["what"].endswith("to be paid on 2026-04-07")
+    assert (of["in file"]["cause"], of["held"]["cause"]) == ("message PM-1", "cashier-03")
+    assert (of["status"]["what"], of["status"]["cause"]) == ("RJCT (AM05), of the transaction", "statement.xml, line 7")
+    assert of["booked"]["cause"] == "statement.xml, line 42"
+    assert {it["what"].split(":")[0] for it in found if it["event"] == "break"} >= {"missing"}
+    assert of["proposed"]["cause"] == f"cashier-01, {unknown}"
+    assert of["resolved"]["what"] == "treasurer-02 confirmed cashier-01's paid: seen with the bank"
+    assert of["told"]["what"] == "paid"
+    assert [it["what"].rpartition("[")[2] for it in found if it["event"] == "claim"] == [
+        "payments.unknown]",
+        "closures.paid]",
+    ]
+    assert "PI-other" not in shown.out and not [word for word in PERSONAL if word in shown.out]
+    missing = claimhub("payments", "timeline", "PI-none")
+    assert missing.code == 1 and "no payment has the id PI-none" in missing.err
