@@ -36,7 +36,8 @@ class Definition:
     """One metric: `name` without prefix ends in its base unit (counters in `_total`).
 
     The attribute of Metrics is the name without `_total`. Label values come from closed sets only: the topics of the
-    registry, the enumerations above, the codes of dead letters in our own source, the departments. Never from a record.
+    registry, the enumerations above, the codes of dead letters in our own source, the departments, the kinds of
+    breaks. Never from a record.
     """
 
     name: str
@@ -116,6 +117,11 @@ METRICS: Final = (
         help="Age from which a version a department has not seen is an alarm",
         labels=("department",),
     ),
+    # Breaks
+    Definition(name="open_breaks", kind=Gauge, help="Breaks that nobody has cleared yet", labels=("kind",)),
+    Definition(
+        name="break_age_seconds", kind=Gauge, help="Age of the oldest open break, 0 when none", labels=("kind",)
+    ),
 )
 
 
@@ -153,6 +159,8 @@ class Metrics:
     drift_claims: Gauge
     drift_seconds: Gauge
     drift_limit_seconds: Gauge
+    open_breaks: Gauge
+    break_age_seconds: Gauge
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         """Make every metric in `registry`, or in a new one. Raises ValueError when the registry has them already."""

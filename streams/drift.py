@@ -1,6 +1,8 @@
-"""Watches how far departments are behind: the sync board of this worker's lanes, as metrics."""
+"""Watches what waits for others: how far departments are behind with this worker's lanes, and which breaks stand open,
+as metrics."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -9,8 +11,10 @@ from sqlalchemy import Engine
 from monitoring.clock import Clock
 from monitoring.log import get_logger
 from monitoring.metrics import Metrics
+from schemas.records import BreakKind
 from sinks.ledger.open import read_engine
 from streams.cluster import ClientOptions, KafkaCluster
+from streams.commands.breaks import read_breaks
 from streams.rules.departments import departments
 from streams.sync_board import read_drift
 
@@ -20,8 +24,8 @@ log = get_logger("drift")
 
 
 class DriftWatch:
-    """Looks at the sync board now and then, in a thread of its own: the one that calls `run`. What fails is only
-    logged: the hub's work does not rest on it, and what was seen last stays in the metrics."""
+    """Looks at the sync board and the breaks now and then, in a thread of its own: the one that calls `run`. What fails
+    is only logged: the hub's work does not rest on it, and what was seen last stays in the metrics."""
 
     def __init__(
         self,
@@ -48,14 +52,28 @@ class DriftWatch:
         engine, cluster = read_engine(self._ledger_url, self._password), KafkaCluster(self._kafka)
         while not self._clock.wait(self._stopped, LOOK_S):
             try:
+                self.look_at_breaks(engine)
                 self.look(engine, cluster)
             except Exception as error:  # whatever it was, the next look may find it gone
-                log.warning("sync board not read", error=type(error).__name__)
+                log.warning("sync board and breaks not read", error=type(error).__name__)
         engine.dispose()
 
     def stop(self) -> None:
         """Let `run` return once the look it is at is over."""
         self._stopped.set()
+
+    def look_at_breaks(self, engine: Engine) -> None:
+        """Bring the metrics of breaks up to date: they belong to no lane, so the owner of lane 0 tells of them all.
+        Raises what the ledger raises."""
+        counts, oldest_s = Counter[str](), Counter[str]()
+        if 0 in self._lanes():
+            with engine.connect() as connection:
+                for found in read_breaks(connection):
+                    counts[found.kind] += 1
+                    oldest_s[found.kind] = max(oldest_s[found.kind], found.age_s)
+        for kind in BreakKind:
+            self._metrics.open_breaks.labels(kind).set(counts[kind])
+            self._metrics.break_age_seconds.labels(kind).set(oldest_s[kind])
 
     def look(self, engine: Engine, cluster: KafkaCluster) -> None:
         """Bring the metrics up to date. Raises what the ledger and Kafka raise."""

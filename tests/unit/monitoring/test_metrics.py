@@ -8,8 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitoring.metrics import METRICS, PREFIX, Definition, Dropped, Metrics, Outcome
 
-UNITS = ("_total", "_seconds", "_records", "_bytes", "_info", "_owned", "_claims")
-LABELS = {"topic", "outcome", "code", "reason", "version", "department"}
+UNITS = ("_total", "_seconds", "_records", "_bytes", "_info", "_owned", "_claims", "_breaks")
+LABELS = {"topic", "outcome", "code", "reason", "version", "department", "kind"}
 
 
 def test_the_attributes_are_exactly_the_list() -> None:
