@@ -1,10 +1,7 @@
 """Payment files: what they say is what was instructed, whoever reads them."""
 
-import os
 from datetime import date
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -16,7 +13,7 @@ from msgspec.structs import replace
 from schemas.money import EXPONENTS, format_major
 from schemas.records import BankAccount, PaymentInstruction
 from sinks.payments.pain001 import NAMESPACE, Batch, CannotBeWritten, pain_001
-from tests.services import absent
+from tests.bank import schema
 
 DEBTOR: Final = BankAccount(name="某财产保险股份有限公司", account="1100000000000000001", bank_code="102100099996")
 PAYEE: Final = BankAccount(name="投保人甲", account="6222020200012345678", bank_code="102100099996")
@@ -124,15 +121,4 @@ def test_a_file_is_valid_by_the_official_schema(amounts: list[int], name: str) -
     payee = replace(PAYEE, name=name[:140])
     file = written(*(instruction(n, amount_minor=amount, payee=payee) for n, amount in enumerate(amounts, 1)))
 
-    assert schema().validate(etree.fromstring(file)), schema().error_log
-
-
-@cache
-def schema() -> etree.XMLSchema:
-    folder = os.environ.get("CLAIMHUB_TEST_DATA")
-    if folder is None:
-        pytest.skip("CLAIMHUB_TEST_DATA names no folder with the schemas")
-    file = Path(folder) / "iso20022-xsd" / "pain.001.001.09.xsd"
-    if not file.exists():
-        absent(f"CLAIMHUB_TEST_DATA has no {file.name}")
-    return etree.XMLSchema(etree.parse(file))
+    schema("pain.001.001.09").assertValid(etree.fromstring(file))
