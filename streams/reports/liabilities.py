@@ -12,7 +12,9 @@ RESERVE: Final = "reserve"
 APPROVED: Final = "approved"
 INSTRUCTED: Final = "instructed"
 _APPROVED: Final = frozenset({Stage.DECIDED, Stage.AGREED, Stage.PAYING})
-_ENDED_UNPAID: Final = frozenset({"payments.rejected", "payments.cancelled", "statements.returned"})
+_ENDED_UNPAID: Final = frozenset(
+    {"payments.rejected", "payments.cancelled", "statements.returned", "closures.not-paid"}
+)
 """The rules by which the payment that was on its way ends without the money being with the payee."""
 
 

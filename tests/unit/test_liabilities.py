@@ -36,7 +36,9 @@ def test_an_amount_is_approved_until_it_is_instructed_and_instructed_until_it_is
     }
 
 
-@pytest.mark.parametrize("rule", ["payments.rejected", "payments.cancelled", "statements.returned"])
+@pytest.mark.parametrize(
+    "rule", ["payments.rejected", "payments.cancelled", "statements.returned", "closures.not-paid"]
+)
 def test_what_could_not_be_paid_is_approved_again(rule: str) -> None:
     """And waits for its next instruction."""
     figures = ClaimFigures(make.CLAIM, 0)
