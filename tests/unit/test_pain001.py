@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from schemas.money import EXPONENTS, format_major
 from schemas.records import BankAccount, PaymentInstruction
 from sinks.payments.pain001 import NAMESPACE, Batch, CannotBeWritten, pain_001
-from tests.bank import schema
+from tests.iso20022 import schema
 
 DEBTOR: Final = BankAccount(name="某财产保险股份有限公司", account="1100000000000000001", bank_code="102100099996")
 PAYEE: Final = BankAccount(name="投保人甲", account="6222020200012345678", bank_code="102100099996")
