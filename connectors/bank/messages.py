@@ -416,9 +416,14 @@ def _all(element: Element, name: str) -> Iterator[Element]:
 
 def _find(element: Element, path: str) -> Element | None:
     """The first element on a path of names."""
-    found: Element | None = element
+    found = element
     for name in path.split("/"):
-        found = None if found is None else next(_all(found, name), None)
+        for child in found:
+            if name_of(child) == name:
+                found = child
+                break
+        else:
+            return None
     return found
 
 

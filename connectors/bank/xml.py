@@ -7,6 +7,7 @@ without namespaces, since banks leave them out too.
 import codecs
 import re
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -94,7 +95,13 @@ class XmlFile:
 
 def name_of(element: etree._Element) -> str:
     """An element's name without its namespace; "" for an entity, which is none."""
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+    tag = element.tag
+    return _without_namespace(tag) if isinstance(tag, str) else ""
+
+
+@lru_cache(512)  # a file has few names, and says each of them again and again
+def _without_namespace(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 def _forget(element: etree._Element) -> None:
