@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Integer, and_, case, cast, exists, func, or_, select
 
 from schemas.records import BreakKind
-from sinks.ledger.bank_tables import bank_breaks, bank_entries, bank_messages, bank_payments, bank_statements
+from sinks.ledger.bank_tables import (
+    bank_breaks,
+    bank_entries,
+    bank_files,
+    bank_messages,
+    bank_payments,
+    bank_statements,
+)
 from sinks.ledger.tables import payments
 
 PAYMENT, RETURN, BREAK = "payment", "return", "break"
 REFUSED, DUE, HELD, CANCELLED = "refused", "due", "held", "cancelled"
 PAYMENTS_FILE = "pain.001"
+ADVICE = "camt.054"
 
 
 def book_as_instructed(connection: Connection) -> Iterator[str]:
@@ -71,7 +79,11 @@ def statements_add_up(connection: Connection) -> Iterator[str]:
     query = (
         select(s.sha256, s.number, s.opening_minor, booked, s.closing_minor)
         .select_from(
-            bank_statements.join(bank_entries, and_(e.sha256 == s.sha256, e.statement == s.number), isouter=True)
+            bank_statements.join(
+                bank_entries,
+                and_(e.sha256 == s.sha256, e.statement == s.number, e.currency == s.currency),
+                isouter=True,
+            )
         )
         .where(~told)
         .group_by(s.sha256, s.number, s.opening_minor, s.closing_minor)
@@ -97,6 +109,9 @@ def cents_matched(connection: Connection) -> Iterator[str]:
     query = select(e.sha256, e.line, e.kind).where(e.kind == BREAK, ~known).order_by(*place)
     for sha256, line, _ in connection.execute(query):
         yield f"line {line} of file {sha256[:12]}: a break that nobody is told of"
-    counts = select(e.instruction_id, e.kind, cast(func.count(), Integer)).where(e.kind.in_((PAYMENT, RETURN)))
+    # An advice tells early of what the statement repeats.
+    both = bank_entries.join(bank_files, bank_files.c.sha256 == e.sha256)
+    counts = select(e.instruction_id, e.kind, cast(func.count(), Integer)).select_from(both)
+    counts = counts.where(e.kind.in_((PAYMENT, RETURN)), bank_files.c.message != ADVICE)
     for id_, kind, count in connection.execute(counts.group_by(e.instruction_id, e.kind).having(func.count() > 1)):
         yield f"payment {id_}: {count} lines of the statement are its {kind}"

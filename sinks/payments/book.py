@@ -1,7 +1,6 @@
 """The words of finance's book of payments: what its tables hold in their columns of state and kind.
 
-Who is allowed to move a payment from which state to which is in `rank`: what the bank says may come in any order, and
-nothing goes back (design: payments and reconciliation).
+What the bank says may come in any order, and nothing goes back: see RANK (design: payments and reconciliation).
 """
 
 from collections.abc import Mapping
@@ -32,14 +31,15 @@ RANK: Final[Mapping[BankState, int]] = {
     BankState.HELD: 0,
     BankState.SENT: 1,
     BankState.ACCEPTED: 2,
-    BankState.UNKNOWN: 3,
-    BankState.SETTLED: 4,
-    BankState.REJECTED: 4,
-    BankState.CANCELLED: 4,
-    BankState.BOOKED: 5,
-    BankState.RETURNED: 6,
+    BankState.REJECTED: 3,
+    BankState.CANCELLED: 3,
+    BankState.UNKNOWN: 4,
+    BankState.SETTLED: 5,
+    BankState.BOOKED: 6,
+    BankState.RETURNED: 7,
 }
-"""A payment moves to a higher rank only."""
+"""What the bank says moves a payment to a higher rank only, as it does in the payment's claim: where it contradicts
+itself nobody knows, and a statement stands above a status. Only two people end what nobody knows as rejected."""
 
 
 class PaymentAction(StrEnum):

@@ -35,7 +35,7 @@ _LENGTH_BYTES: Final = 4
 
 class Page(Struct, frozen=True, kw_only=True):
     """A statement or notification, or one page of it: the first and the last balance of each type, and the sum of what
-    it booked by currency, in minor units, below zero when more left the account. `last_on` is its latest booking day."""
+    it booked by currency, in minor units, below zero when more left. `last_on` is its latest booking day."""
 
     statement: Statement
     first: dict[str, Balance]
@@ -112,7 +112,11 @@ class _Intake:
         self._file = file
         self._spool = spool
         self._encoder = msgspec.msgpack.Encoder()
-        self._begin_page()
+        self._number = 0
+        self._first: dict[str, Balance] = {}
+        self._last: dict[str, Balance] = {}
+        self._booked: defaultdict[str, int] = defaultdict(int)
+        self._last_on: date | None = None
 
     def take(self, said: Iterator[Read]) -> None:
         """Everything, to the end of the file."""
@@ -134,6 +138,8 @@ class _Intake:
                     self._last[it.type] = it
                 case Statement() if entries:
                     self._page(it)
+        if self._number:
+            raise BadXml("the last entries stand in no statement: whose account they are of is not known")
 
     def _warned(self, warned: Warned) -> None:
         self._file.warnings += 1
@@ -162,14 +168,8 @@ class _Intake:
             last_on=self._last_on,
         )
         self._check(len(self._file.pages), statement.line, "statements")
-        self._begin_page()
-
-    def _begin_page(self) -> None:
-        self._number = 0
-        self._first: dict[str, Balance] = {}
-        self._last: dict[str, Balance] = {}
-        self._booked: defaultdict[str, int] = defaultdict(int)
-        self._last_on: date | None = None
+        self._number, self._last_on = 0, None
+        self._first, self._last, self._booked = {}, {}, defaultdict(int)
 
     def _put(self, said: Line | Status) -> None:
         content = self._encoder.encode(said)
