@@ -373,6 +373,26 @@ def payments_timeline(
     )
 
 
+@payments.command("export")
+def payments_export(
+    out: Annotated[Path | None, typer.Option(help="Write payment files into this folder.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Up to this value date; by default what the bank still takes.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take new instructions in, show what is due and what is held and why, and with --out write the bank's files.
+
+    Exit 1 when an instruction came that is not genuine, or a currency has no account to pay from."""
+    from streams.commands import export as files
+    from streams.settings import load_settings
+
+    found = files.export(load_settings(), out, as_of)
+    _print(found, files.show_exported, as_json)
+    if not found.ok:
+        raise typer.Exit(FAILED)
+
+
 @clocks.command("ls")
 def clocks_ls(as_json: Json = False) -> None:
     """List the clocks that run, the first due first."""

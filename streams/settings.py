@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path(".claimhub"), description="folder of the SQLite ledger, the embedded broker's address and the stack"
     )
+    debtor_accounts: dict[str, dict[str, str]] = Field(
+        {}, description="by currency the account to pay from: its name, account and bank_code (CNAPS), as JSON"
+    )
     group: str = Field("claimhub", description="Kafka consumer group of the workers")
     lanes: int = Field(4, ge=1, le=256, description="partitions of every claim topic; fixed once the topics exist")
     commits_in_flight: int = Field(3, ge=1, le=32, description="lanes that may commit at the same time")

@@ -21,9 +21,9 @@ bank_positions: Final = Table(
     Column("next", BigInteger, nullable=False),
 )
 
-# A payment as finance has it: one row an instruction id, its record as it came in `value`, taken in at `at_ms`. `state`
-# is one of `sinks.payments.book.BankState`; `held_by` and `reason` say who holds it and why, or why it was refused;
-# `key_id` names the key that its signature was made with.
+# A payment as finance has it: one row an instruction id, taken in at `at_ms`, its record as it came in `headers`
+# (msgpack) and `value`. `state` is one of `sinks.payments.book.BankState`; `held_by` and `reason` say who holds it and
+# why, or why it was refused; `key_id` names the key that its signature was made with.
 bank_payments: Final = Table(
     "bank_payments",
     metadata,
@@ -40,6 +40,7 @@ bank_payments: Final = Table(
     Column("reason", Text),
     Column("key_id", Word),
     Column("at_ms", BigInteger, nullable=False),
+    Column("headers", LargeBinary),
     Column("value", LargeBinary, nullable=False),
     Index("bank_payments_claim", "claim"),
     Index("bank_payments_message", "message_id"),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Final
+from uuid import UUID
 
 from lxml import etree
 from lxml.builder import ElementMaker
@@ -56,6 +57,11 @@ class Batch(Struct, frozen=True):
         content = [self.debtor.account, self.execute_on.isoformat(), *_lines(self.instructions)]
         return "PM" + sha256("\n".join(content).encode()).hexdigest()[:30]
 
+    @property
+    def payment_information_id(self) -> str:
+        """PmtInfId: a file has one."""
+        return f"{self.message_id}-1"
+
 
 def check(instruction: PaymentInstruction) -> None:
     """Raise CannotBeWritten for what the message cannot carry."""
@@ -71,6 +77,12 @@ def check(instruction: PaymentInstruction) -> None:
             raise CannotBeWritten(instruction.instruction_id, field, f"is longer than {longest} characters")
         if _NOT_IN_XML.search(text):
             raise CannotBeWritten(instruction.instruction_id, field, "has a character that XML cannot carry")
+
+
+def uetr(instruction_id: str) -> str:
+    """The unique end-to-end transaction reference of an instruction: shaped as a UUID of version 4, as it must be, and
+    the same whenever it is derived."""
+    return str(UUID(bytes=sha256(instruction_id.encode()).digest()[:16], version=4))
 
 
 def pain_001(batch: Batch) -> bytes:
@@ -92,7 +104,7 @@ def pain_001(batch: Batch) -> bytes:
                 _E.InitgPty(_E.Nm(batch.debtor.name)),
             ),
             _E.PmtInf(
-                _E.PmtInfId(f"{batch.message_id}-1"),
+                _E.PmtInfId(batch.payment_information_id),
                 _E.PmtMtd("TRF"),
                 _E.BtchBookg("false"),
                 _E.NbOfTxs(count),
@@ -100,7 +112,7 @@ def pain_001(batch: Batch) -> bytes:
                 _E.ReqdExctnDt(_E.Dt(batch.execute_on.isoformat())),
                 _E.Dbtr(_E.Nm(batch.debtor.name)),
                 _E.DbtrAcct(*_account(batch.debtor), _E.Ccy(batch.currency)),
-                _E.DbtrAgt(_agent(batch.debtor)),
+                _E.DbtrAgt(agent(_E, batch.debtor)),
                 *map(_transfer, instructions),
             ),
         )
@@ -123,9 +135,13 @@ def _transfer(instruction: PaymentInstruction) -> etree._Element:
     """InstrId and EndToEndId are the instruction's id: by either the bank's answers are matched."""
     payee, amount = instruction.payee, format_major(instruction.amount_minor, instruction.currency)
     return _E.CdtTrfTxInf(
-        _E.PmtId(_E.InstrId(instruction.instruction_id), _E.EndToEndId(instruction.instruction_id)),
+        _E.PmtId(
+            _E.InstrId(instruction.instruction_id),
+            _E.EndToEndId(instruction.instruction_id),
+            _E.UETR(uetr(instruction.instruction_id)),
+        ),
         _E.Amt(_E.InstdAmt(amount, Ccy=instruction.currency)),
-        _E.CdtrAgt(_agent(payee)),
+        _E.CdtrAgt(agent(_E, payee)),
         _E.Cdtr(_E.Nm(payee.name)),
         _E.CdtrAcct(*_account(payee)),
         _E.Purp(_E.Cd(instruction.purpose)),
@@ -137,8 +153,9 @@ def _account(account: BankAccount) -> Iterable[etree._Element]:
     return [_E.Id(_E.Othr(_E.Id(account.account)))]
 
 
-def _agent(account: BankAccount) -> etree._Element:
-    return _E.FinInstnId(_E.ClrSysMmbId(_E.ClrSysId(_E.Cd(_CNAPS)), _E.MmbId(account.bank_code)))
+def agent(e: ElementMaker, account: BankAccount) -> etree._Element:
+    """The account's bank by its CNAPS number, in the namespace of `e`."""
+    return e.FinInstnId(e.ClrSysMmbId(e.ClrSysId(e.Cd(_CNAPS)), e.MmbId(account.bank_code)))
 
 
 def _lines(instructions: Iterable[PaymentInstruction]) -> list[str]:

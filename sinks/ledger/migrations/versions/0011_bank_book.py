@@ -139,6 +139,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text()),
         sa.Column("key_id", _WORD),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("headers", sa.LargeBinary()),
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("instruction_id", name="bank_payments_pk"),
     )
