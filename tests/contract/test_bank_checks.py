@@ -132,6 +132,16 @@ def test_each_way_to_break_it_is_named(book: Engine, name: str) -> None:
     assert failing(book) == expected
 
 
+def test_an_advice_beside_its_statement_is_no_second_payment(book: Engine) -> None:
+    """The bank tells of the same money twice."""
+    with book.begin() as connection:
+        sound(connection)
+        make.file(connection, sha256="ef" * 32, message="camt.054", bank_message_id="ADVICE-1")
+        make.entry(connection, sha256="ef" * 32)
+
+    assert failing(book) == {}
+
+
 def test_a_balance_that_is_a_break_is_no_failure(book: Engine) -> None:
     """Somebody has been told of it."""
     with book.begin() as connection:
