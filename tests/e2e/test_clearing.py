@@ -96,6 +96,12 @@ def test_two_people_prove_that_a_payment_was_not_made(claimhub: Claimhub, kafka:
     assert [it["kind"] for it in claimhub("breaks", "ls", "--json").json] == ["balance"]
     assert "approval" in claimhub("work", "ls").out
 
+    filled.take(make.decision(settlement_version=2))
+    first, second = filled.instructions(make.CLAIM)
+    for instruction in (first, second):
+        found = claimhub("payments", "timeline", instruction, "--json").json
+        assert [it["event"] for it in found].count("instructed") == 1
+
 
 def test_what_is_not_two_people_or_cannot_be_is_refused(
     claimhub: Claimhub, kafka: Broker, filled: FilledLedger
