@@ -793,6 +793,29 @@ def bank_read(
     _print(messages.read_bank_file(file), messages.show_bank_message, as_json)
 
 
+@reconcile.command("run")
+def reconcile_run(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="What the bank sent: pain.002, camt.053, camt.054.")
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="The day by which payments are overdue; by default today."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take the bank's files into the book, raise breaks for what does not fit, and tell the claims. A file that was
+    taken before changes nothing. Exit 2 when one may not be read; it stops none of the others."""
+    from streams.commands import reconcile as runs
+    from streams.commands.failures import WRONG_USE
+    from streams.settings import load_settings
+
+    found = runs.run_reconciliation(load_settings(), files or [], as_of)
+    _print(found, runs.show_reconciled, as_json)
+    if found.refused:
+        raise typer.Exit(WRONG_USE)
+
+
 @reconcile.command("report")
 def reconcile_report(
     account: Annotated[str | None, typer.Option(help="Only of this account: its number, or the last digits.")] = None,

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     max_record_bytes: int = Field(1_000_000, ge=1_000, description="a larger record becomes a dead letter, undecoded")
     dead_letter_limit: int = Field(100, ge=1, description="dead letters in a row that stop a lane")
     parked_limit_h: int = Field(72, ge=1, description="hours a record may wait for another before it is a break")
+    booking_days: int = Field(2, ge=0, le=30, description="banking days the bank has to book a payment that is due")
     watchdog_s: float = Field(60.0, gt=0, description="seconds with lag and no progress before the worker leaves")
     http_host: str = Field("127.0.0.1", description="address of metrics and health")
     http_port: int = Field(8810, ge=0, le=65535, description="port of metrics and health; 0 takes a free one")
