@@ -155,7 +155,8 @@ def _to_claim(connection: Connection, claim: str, instruction: str) -> Iterator[
         said = msgspec.json.decode(row.value)
         if said.get("instruction_id") == instruction:
             sent = "" if row.sent_at_ms is not None else ", not sent yet"
-            yield _Moment(row.at_ms, "told", f"{_in_short(said)}{sent}", f"{row.topic} {row.event_id}")
+            at_ms = row.at_ms if row.sent_at_ms is None else row.sent_at_ms
+            yield _Moment(at_ms, "told", f"{_in_short(said)}{sent}", f"{row.topic} {row.event_id}")
     for table in (journal, dead_letters):
         c = table.c
         for row in connection.execute(select(table).where(c.subject == claim, c.topic.in_(_SAID_TO_CLAIM))):
