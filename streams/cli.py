@@ -56,6 +56,7 @@ ClaimNumber = Annotated[str, typer.Argument(metavar="CLAIM", help="Claim number.
 Person = Annotated[str, typer.Option("--by", help="Who says so: their name in the hub, such as handler-07.")]
 PersonRole = Annotated[str, typer.Option("--role", help="The part they play: as `work ls` says who is asked.")]
 Finance = Annotated[str, typer.Option("--person", help="Who does so: their name in the hub, such as cashier-01.")]
+Instruction = Annotated[str, typer.Argument(metavar="INSTRUCTION", help="As `payments ls` lists it.")]
 BreakId = Annotated[str, typer.Argument(metavar="ID", help="As `breaks ls` lists it.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is kept with the decision.")]
 OneClaim = Annotated[str | None, typer.Option("--claim", help="Only of this claim or policy number.")]
@@ -360,11 +361,34 @@ def payments_ls(claim: OneClaim = None, as_json: Json = False) -> None:
     _print_from_ledger(lambda ledger: attempts.read_payments(ledger, claim), attempts.show_payments, as_json)
 
 
+@payments.command("show")
+def payments_show(instruction: Instruction, as_json: Json = False) -> None:
+    """Show how a payment stands: in finance's book, and in its claim."""
+    from streams.commands import payment
+
+    _print_from_ledger(lambda ledger: payment.read_payment(ledger, instruction), payment.show_payment, as_json)
+
+
+@payments.command("hold")
+def payments_hold(instruction: Instruction, person: Finance, reason: Why, as_json: Json = False) -> None:
+    """Keep a payment out of every file for the bank; exit 1, with nothing changed, once it is in one."""
+    from streams.commands import payment
+    from streams.settings import load_settings
+
+    _print(payment.hold(load_settings(), instruction, person, reason), payment.show_payment, as_json)
+
+
+@payments.command("release")
+def payments_release(instruction: Instruction, person: Finance, reason: Why, as_json: Json = False) -> None:
+    """Let a held payment go; exit 1, with nothing changed, for the person who holds it."""
+    from streams.commands import payment
+    from streams.settings import load_settings
+
+    _print(payment.release(load_settings(), instruction, person, reason), payment.show_payment, as_json)
+
+
 @payments.command("timeline")
-def payments_timeline(
-    instruction: Annotated[str, typer.Argument(metavar="INSTRUCTION", help="As `payments ls` lists it.")],
-    as_json: Json = False,
-) -> None:
+def payments_timeline(instruction: Instruction, as_json: Json = False) -> None:
     """Show all that happened to a payment: in its claim, in finance's book, at the bank, and what people did."""
     from streams.commands import payment_timeline as timeline
 

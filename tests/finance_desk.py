@@ -42,13 +42,13 @@ class FinanceDesk:
         accounts = {"CNY": DEBTOR, "EUR": FOREIGN_DEBTOR}
         self.settings = Settings(
             ledger=ledger,
-            data_dir=folder / "data",
+            data_dir=folder / ".claimhub",
             debtor_accounts={
                 currency: {"name": it.name, "account": it.account, "bank_code": it.bank_code}
                 for currency, it in accounts.items()
             },
         )
-        self.settings.data_dir.mkdir(parents=True)
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.keys = KeyFolder(self.settings.data_dir / "keys")
         self.key = self.keys.make("key-admin-01", "in use from today", "2026-03-01T08:00:00Z").key_id
         self.codec = Codec(EmbeddedRegistry(), 1_000_000)

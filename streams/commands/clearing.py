@@ -8,14 +8,12 @@ from schemas.codec import RegistryUnavailable
 from sinks.payments.book import BreakAction, Resolution
 from streams.commands import broker, show
 from streams.commands.breaks import RaisedBreak, read_break
-from streams.commands.failures import Failed, Unavailable, WrongInput
+from streams.commands.failures import Failed, Unavailable
+from streams.commands.given import given
 from streams.commands.ledger import open_book, open_engine
 from streams.reconciliation.clearing import Standing, assign, keep, resolve
 from streams.reconciliation.closures import ENDS, check_end, close
 from streams.settings import Settings
-
-_LONGEST_NAME = 64
-_LONGEST_REASON = 256
 
 
 def assign_break(settings: Settings, id_: str, *, owner: str, person: str, reason: str) -> RaisedBreak:
@@ -23,7 +21,7 @@ def assign_break(settings: Settings, id_: str, *, owner: str, person: str, reaso
 
     Raises WrongInput; Failed when there is no such break or it has ended; Refused.
     """
-    owner, person, reason = _given("--to", owner), _given("--person", person), _given("--reason", reason)
+    owner, person, reason = given("--to", owner), given("--person", person), given("--reason", reason)
     with open_book(settings) as book:
         found = _open_break(book, id_)
         keep(book, assign(Standing(found.actions), id_, person, owner, reason, _now_ms()))
@@ -37,7 +35,7 @@ def resolve_break(settings: Settings, id_: str, *, end: Resolution, person: str,
     Raises WrongInput; Failed when there is no such break or it has ended; Refused; Unavailable when it was resolved and
     Kafka does not take what the claim is to hear.
     """
-    person, reason = _given("--person", person), _given("--reason", reason)
+    person, reason = given("--person", person), given("--reason", reason)
     with open_book(settings) as book:
         found = _open_break(book, id_)
         before = Standing(found.actions)
@@ -74,14 +72,6 @@ def _open_break(book: Connection, id_: str) -> RaisedBreak:
     if not found.open:
         raise Failed(f"{id_} has ended: {found.ended}. See: claimhub breaks show {id_}")
     return found
-
-
-def _given(option: str, text: str) -> str:
-    """What was given, without blanks around it. Raises WrongInput when that is nothing, or too much to keep."""
-    text, longest = text.strip(), _LONGEST_REASON if option == "--reason" else _LONGEST_NAME
-    if not 0 < len(text) <= longest:
-        raise WrongInput(f"{option} has {len(text)} characters: give it 1 to {longest}. Nothing was changed")
-    return text
 
 
 def _now_ms() -> int:

@@ -32,8 +32,10 @@ class PaymentAttempt(Struct, frozen=True):
         return format_minor(self.amount_minor, self.currency)
 
 
-def read_payments(connection: Connection, claim: str | None = None) -> list[PaymentAttempt]:
-    """The attempts of one claim or of all, oldest first."""
+def read_payments(
+    connection: Connection, claim: str | None = None, *, instruction: str | None = None
+) -> list[PaymentAttempt]:
+    """The attempts of one claim or of all, oldest first; or the one of an instruction."""
     c = payments.c
     query = select(
         c.id,
@@ -50,6 +52,8 @@ def read_payments(connection: Connection, claim: str | None = None) -> list[Paym
     ).order_by(c.at_ms, c.claim, c.settlement_version, c.attempt)
     if claim is not None:
         query = query.where(c.claim == claim)
+    if instruction is not None:
+        query = query.where(c.id == instruction)
     rows: Iterable[tuple[Any, ...]] = map(tuple, connection.execute(query))
     return [PaymentAttempt(*(*row[:-1], show.time(row[-1]))) for row in rows]
 

@@ -2,9 +2,13 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from importlib.resources import files
+from io import BytesIO
+from typing import Any, Final
+from uuid import UUID
 
 import pytest
+import xmlschema
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
@@ -12,7 +16,7 @@ from msgspec.structs import replace
 
 from schemas.money import EXPONENTS, format_major
 from schemas.records import BankAccount, PaymentInstruction
-from sinks.payments.pain001 import NAMESPACE, Batch, CannotBeWritten, pain_001
+from sinks.payments.pain001 import NAMESPACE, Batch, CannotBeWritten, pain_001, uetr
 from tests.iso20022 import schema
 
 DEBTOR: Final = BankAccount(name="某财产保险股份有限公司", account="1100000000000000001", bank_code="102100099996")
@@ -122,3 +126,45 @@ def test_a_file_is_valid_by_the_official_schema(amounts: list[int], name: str) -
     file = written(*(instruction(n, amount_minor=amount, payee=payee) for n, amount in enumerate(amounts, 1)))
 
     schema("pain.001.001.09").assertValid(etree.fromstring(file))
+
+
+FOREIGN: Final = xmlschema.XMLSchema(str(files("sepaxml").joinpath("schemas", "pain.001.001.09.xsd")))
+"""A reader that shares nothing with ours: another XML library, by the schema that another program ships."""
+
+
+@given(amounts=AMOUNTS)
+def test_another_reader_finds_in_a_file_what_was_instructed(amounts: list[int]) -> None:
+    """Everybody once, by name, account, bank and amount; the sums; each payment booked by itself."""
+    made = [instruction(n, amount_minor=amount) for n, amount in enumerate(amounts, 1)]
+    read: Any = FOREIGN.to_dict(BytesIO(written(*made)))  # raises for a file that is not valid
+    header, (info,) = read["CstmrCdtTrfInitn"]["GrpHdr"], read["CstmrCdtTrfInitn"]["PmtInf"]
+
+    assert [
+        (
+            it["PmtId"]["InstrId"],
+            it["Cdtr"]["Nm"],
+            it["CdtrAcct"]["Id"]["Othr"]["Id"],
+            it["CdtrAgt"]["FinInstnId"]["ClrSysMmbId"],
+            it["Amt"]["InstdAmt"],
+        )
+        for it in info["CdtTrfTxInf"]
+    ] == [
+        (
+            it.instruction_id,
+            it.payee.name,
+            it.payee.account,
+            {"ClrSysId": {"Cd": "CNAPS"}, "MmbId": it.payee.bank_code},
+            {"@Ccy": "CNY", "$": Decimal(it.amount_minor) / 100},
+        )
+        for it in made
+    ]
+    assert header["CtrlSum"] == info["CtrlSum"] == Decimal(sum(amounts)) / 100
+    assert header["NbOfTxs"] == info["NbOfTxs"] == str(len(amounts)) and info["BtchBookg"] is False
+
+
+def test_a_transfer_has_a_reference_of_its_own_for_all_banks_on_its_way() -> None:
+    """A UUID of version 4, the same whenever the file is made, another for each instruction."""
+    refs = texts(written(instruction(1), instruction(2)), "UETR")
+
+    assert refs == [uetr(f"PI{1:030}"), uetr(f"PI{2:030}")] and len(set(refs)) == 2
+    assert {UUID(ref).version for ref in refs} == {4}
