@@ -72,6 +72,13 @@ _SENT_HEADERS: Final[Document] = {
             "snapshot whatever version it has; all others go by the version, as always.",
         },
         "instruction_id": {**_TEXT, "description": "Of a payment instruction: its id, to be paid once."},
+        "key_id": {**_TEXT, "description": "Of a payment instruction: the key it is signed with, one of keys.json."},
+        "signature": {
+            "type": "string",
+            "format": "binary",
+            "description": "Of a payment instruction: the 64 bytes of its Ed25519 signature. What is signed is in "
+            "schemas/signing.py. Nobody pays without a good one; repeats are known by the `lane` and `seq` in it.",
+        },
         "traceparent": {**_TEXT, "description": "W3C Trace Context, as the causing record had it."},
     },
 }

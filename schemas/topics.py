@@ -65,6 +65,7 @@ DEAD_LETTERS: Final = "hub.dead-letter.v1"
 CLOCKS: Final = "hub.clock.v1"
 FORWARDS: Final = "hub.forward.v1"
 BREAKS: Final = "hub.break.v1"
+INSTRUCTIONS: Final = "finance.payment-instruction.v1"
 
 _DAY_MS: Final = 86_400_000
 
@@ -180,7 +181,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         _topic("finance.statement-line.v1", _IN, StatementLine),
         _topic("claims.status.v1", _OUT, ClaimStatus, compacted=True),
         _topic("customer.notice.v1", _OUT, CustomerNotice),
-        _topic("finance.payment-instruction.v1", _OUT, PaymentInstruction, retention_days=None, money=True),
+        _topic(INSTRUCTIONS, _OUT, PaymentInstruction, retention_days=None, money=True),
         _topic(DEAD_LETTERS, _OUT, DeadLetter, Key.NONE, retention_days=None),
         _topic("hub.policy-wanted.v1", _INTERNAL, PolicyWanted, Key.POLICY),
         _topic("hub.wake.v1", _INTERNAL, Wake),

@@ -12,7 +12,7 @@ Headers = list[tuple[str, bytes]]
 
 _SPECVERSION: Final = ("ce_specversion", b"1.0")
 _SOURCE: Final = ("ce_source", b"claimhub")
-_kept = msgpack.Decoder(Headers).decode
+_unpack = msgpack.Decoder(Headers).decode
 
 
 def headers_of(row: OutboxRow) -> Headers:
@@ -27,8 +27,13 @@ def headers_of(row: OutboxRow) -> Headers:
         ("correlationid", row.subject.encode()),
         ("lane", b"%d" % row.lane),
         ("seq", b"%d" % row.seq),
-        *_kept(row.headers),
+        *kept_headers(row),
     ]
+
+
+def kept_headers(row: OutboxRow) -> Headers:
+    """The headers that do not follow from a row's columns."""
+    return _unpack(row.headers)
 
 
 def _rfc3339(at_ms: int) -> bytes:

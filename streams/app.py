@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from typing import Any, NoReturn, cast
@@ -29,6 +30,7 @@ from sinks.clients import KafkaClients
 from sinks.figures import show
 from sinks.ledger.open import SQLITE, open_ledger, parse_url
 from sinks.ledger.port import Ledger
+from sinks.payments.keys import KeyFolder
 from sinks.relay import Publisher, Relay
 from sinks.relay_process import RelayProcess
 from streams.cluster import Cluster, EmbeddedCluster, KafkaCluster
@@ -37,6 +39,7 @@ from streams.exits import Exit
 from streams.intake import Intake
 from streams.lanes import Batch, LaneProcessor
 from streams.settings import Settings
+from streams.signer import Signer
 
 Leave = Callable[[Exit, str], NoReturn]
 
@@ -60,6 +63,15 @@ def open_cluster(settings: Settings) -> Cluster:
 def open_registry(settings: Settings) -> SchemaSource:
     """The schema registry the settings name."""
     return EmbeddedRegistry() if settings.embedded_registry else ConfluentRegistry(settings.registry)
+
+
+def open_keys(settings: Settings) -> KeyFolder:
+    """The keys the settings name. To the embedded broker, which is there to try the hub, the first one comes by itself.
+    Raises KeysUnreadable."""
+    keys = KeyFolder(settings.keys)
+    if settings.embedded_kafka and not keys.read():
+        keys.make("claimhub", "first key of a hub with its embedded broker", datetime.now(UTC))
+    return keys
 
 
 def open_settings_ledger(settings: Settings, owner: str) -> Ledger:
@@ -105,16 +117,18 @@ class Hub:
         relay: RelayProcess | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Without a `relay` of its own process, there is one in a thread; without a `clock` it is the machine's."""
+        """Without a `relay` of its own process, there is one in a thread; without a `clock` it is the machine's. Raises
+        NoLiveKey, KeysUnreadable, LedgerUnavailable, AddressTaken."""
         self.settings = settings
         self.cluster = cluster
         self.owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self.metrics = Metrics()
         self.health = Health()
         self._leave = leave
+        clients, clock = KafkaClients(cluster.options), clock or SystemClock()
+        self._signer = Signer(open_keys(settings), clock, partial(leave, Exit.KEYS))
         self._ledger = open_settings_ledger(settings, self.owner)
         self._codec = Codec(open_registry(settings), settings.max_record_bytes)
-        clients, clock = KafkaClients(cluster.options), clock or SystemClock()
         tell, on_fatal = partial(show, self.metrics), partial(leave, Exit.RELAY)
         self._relay: Publisher
         if relay is None:
@@ -133,7 +147,12 @@ class Hub:
             clients,
             self._ledger,
             LaneProcessor(
-                self._ledger, self._codec, self.metrics, settings.dead_letter_limit, settings.parked_limit_ms
+                self._ledger,
+                self._codec,
+                self._signer,
+                self.metrics,
+                settings.dead_letter_limit,
+                settings.parked_limit_ms,
             ),
             self._relay,
             clock,
@@ -148,7 +167,10 @@ class Hub:
         )
         self._consuming = threading.Thread(target=self._intake.run, name="intake")
         self._relaying = threading.Thread(target=self._relay.run, name="relay", daemon=True)
-        self._watching = threading.Thread(target=self._drift.run, name="drift", daemon=True)
+        self._watching = (
+            threading.Thread(target=self._drift.run, name="drift", daemon=True),
+            threading.Thread(target=self._signer.run, name="keys", daemon=True),
+        )
 
     async def start(self) -> None:
         """Start all parts; lanes are taken once Kafka assigns them."""
@@ -157,12 +179,14 @@ class Hub:
         await self._app.start()
         self._relaying.start()
         self._consuming.start()
-        self._watching.start()
+        for thread in self._watching:
+            thread.start()
         self.health.start()
 
     async def stop(self) -> None:
         """Let batches in flight and their records' delivery end, then stop. Raises nothing; gives up after 15 s."""
         self._drift.stop()
+        self._signer.stop()
         self._intake.stop()
         await self._loop.run_in_executor(None, self._consuming.join, _STOP_S)
         if self._consuming.is_alive():

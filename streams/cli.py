@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from streams.commands.deliver import Outgoing
+    from streams.commands.keys import KeyRow
     from streams.settings import Settings
 
 Found = TypeVar("Found")
@@ -45,6 +46,7 @@ topics = _noun("topics", "The topics of the registry.")
 schemas = _noun("schemas", "The schemas in the schema registry.")
 reconcile = _noun("reconcile", "What we say was paid against what the bank says.")
 bank = _noun("bank", "What the bank says of payments.")
+keys = _noun("keys", "The keys that sign payment instructions.")
 sync = _noun("sync", "Which department has seen which version of each claim.")
 work = _noun("work", "What waits for a person, and acting on it.")
 config = _noun("config", "The settings.")
@@ -58,6 +60,7 @@ PersonRole = Annotated[str, typer.Option("--role", help="The part they play: as 
 Finance = Annotated[str, typer.Option("--person", help="Who does so: their name in the hub, such as cashier-01.")]
 Instruction = Annotated[str, typer.Argument(metavar="INSTRUCTION", help="As `payments ls` lists it.")]
 BreakId = Annotated[str, typer.Argument(metavar="ID", help="As `breaks ls` lists it.")]
+KeyId = Annotated[str, typer.Argument(metavar="KEY", help="A key's id, as `keys ls` shows it.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is kept with the decision.")]
 OneClaim = Annotated[str | None, typer.Option("--claim", help="Only of this claim or policy number.")]
 
@@ -451,6 +454,45 @@ def positions_ls(as_json: Json = False) -> None:
     _print(found, places.show_positions, as_json)
 
 
+@keys.command("ls")
+def keys_ls(as_json: Json = False) -> None:
+    """List the keys: live, retired or revoked, since when, by whom and why."""
+    from streams.commands import keys as signing
+    from streams.settings import load_settings
+
+    _print(signing.read_keys(load_settings()), signing.show_keys, as_json)
+
+
+@keys.command("export")
+def keys_export() -> None:
+    """Print the public keys: the keys.json of whoever verifies. It holds no secret."""
+    from streams.commands import keys as signing
+    from streams.commands import show
+    from streams.settings import load_settings
+
+    show.line(signing.export(load_settings()).removesuffix("\n"))
+
+
+@keys.command("verify")
+def keys_verify(
+    file: Annotated[
+        str | None,
+        typer.Argument(help="JSON or NDJSON of {headers, record}, the signature in hex; by default Kafka's topic."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say of each payment instruction what its signature is worth; exit 1 unless all are good."""
+    from streams.commands import keys as signing
+    from streams.commands.send import read_file
+    from streams.settings import load_settings
+
+    settings = load_settings()
+    found = signing.verify_topic(settings) if file is None else signing.verify_rows(settings, *read_file(file))
+    _print(found, signing.show_verification, as_json)
+    if not found.ok:
+        raise typer.Exit(FAILED)
+
+
 @sync.command("ls")
 def sync_ls(
     department: Annotated[str | None, typer.Option(help="Only this department.")] = None,
@@ -806,6 +848,33 @@ def positions_accept_loss(
         raise typer.Exit(FAILED)
 
 
+@keys.command("new")
+def keys_new(person: Person, reason: Why, as_json: Json = False) -> None:
+    """Make a key, live at once: running workers sign with it within seconds. At most two are live."""
+    from streams.commands import keys as signing
+    from streams.settings import load_settings
+
+    _key_changed(signing.make(load_settings(), person, reason), as_json)
+
+
+@keys.command("retire")
+def keys_retire(key: KeyId, person: Person, reason: Why, as_json: Json = False) -> None:
+    """Let a key sign no more; what it signed stays good. Its private half is deleted."""
+    from streams.commands import keys as signing
+    from streams.settings import load_settings
+
+    _key_changed(signing.retire(load_settings(), key, person, reason), as_json)
+
+
+@keys.command("revoke")
+def keys_revoke(key: KeyId, person: Person, reason: Why, as_json: Json = False) -> None:
+    """Have all that a key ever signed refused. Without another live key the workers stop."""
+    from streams.commands import keys as signing
+    from streams.settings import load_settings
+
+    _key_changed(signing.revoke(load_settings(), key, person, reason), as_json)
+
+
 @bank.command("read")
 def bank_read(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A pain.002, camt.053 or camt.054 file.")],
@@ -891,6 +960,12 @@ def _print_from_ledger(
     with ledger.open_connection(load_settings()) as connection:
         found = read(connection)
     _print(found, for_people, as_json)
+
+
+def _key_changed(row: "KeyRow", as_json: bool) -> None:
+    from streams.commands import keys as signing
+
+    _print([row], signing.show_keys, as_json)
 
 
 def _decide(

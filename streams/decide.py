@@ -9,6 +9,7 @@ import msgspec
 from monitoring.metrics import Outcome
 from schemas.partitioner import partition_for
 from schemas.records import ClockTick, DeadLetter, Forward, PaymentInstruction, Policy, Record, Wake, WakeKind
+from schemas.signing import Sign, unsigned
 from schemas.topics import CLOCKS, FORWARDS, TOPICS, Direction, Key
 from sinks.envelope import Headers
 from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow, TraceRow
@@ -128,16 +129,20 @@ class Effects(msgspec.Struct):
 
 
 class Decider:
-    """Decides one batch over a lane's state, which it moves forward as it goes.
+    """Decides one batch over a lane's state, which it moves forward as it goes. What `sign` gives a payment instruction
+    stands in the headers of its row, and so in the transaction that approves it.
 
     When it raises, the state is of no more use: drop the lane and read the ledger again.
     """
 
-    def __init__(self, state: LaneState, lookup: Answers, encode: Encode, dead_letter_limit: int) -> None:
+    def __init__(
+        self, state: LaneState, lookup: Answers, encode: Encode, dead_letter_limit: int, sign: Sign = unsigned
+    ) -> None:
         self._state = state
         self._lookup = lookup
         self._encode = encode
         self._dead_letter_limit = dead_letter_limit
+        self._sign = sign
         self.effects = Effects()
 
     def decide(self, records: list[Parsed]) -> Effects:
@@ -401,6 +406,7 @@ class Decider:
         headers = [("ce_id", event_id.encode()), *chain]
         if type(output.record) is PaymentInstruction:
             headers.append(("instruction_id", output.record.instruction_id.encode()))
+            headers += self._sign(output.record, state.lane, state.seq)
         if output.department is not None:
             headers.append(("department", output.department.encode()))
         self.effects.outbox.append(

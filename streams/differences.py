@@ -5,13 +5,14 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from schemas.signing import KEY_ID, SIGNATURE
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow
 from sinks.ledger.written import read_written
 from streams.received import unpack_headers
 from streams.replay import Again, Ended
 
 _OPEN: Final = frozenset({"outcome", "rule", "reason", "code", "until", "topic", "partition", "cause", "seq", "at_ms"})
-_BY_PLACE: Final = frozenset({"seq", "header seq", "header ce_id"})
+_BY_PLACE: Final = frozenset({"seq", "header seq", "header ce_id", f"header {KEY_ID}", f"header {SIGNATURE}"})
 
 
 class Difference(Struct, frozen=True):
@@ -65,7 +66,7 @@ def first_difference(was: Ended, again: Again, sent: Sequence[OutboxRow]) -> Dif
 def changes(sent: Sequence[OutboxRow], again: Sequence[OutboxRow], end: Ended | None) -> Iterator[Change]:
     """How the outputs of one record differ from those sent for it; `end` is what the record comes to today.
 
-    What an output gets by its place among others (`seq`, `ce_id`) does not count.
+    What an output gets by its place among others (`seq`, `ce_id`, the signature) does not count.
     """
     left = list(again)
     for was in sent:

@@ -12,6 +12,7 @@ class Exit(IntEnum):
     TOPIC_CHANGED = 71
     POSITION_MOVED = 72
     LANES_NOT_WHOLE = 73
+    KEYS = 74
     AGENT = 75
     INTAKE = 76
     KAFKA = 77

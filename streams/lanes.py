@@ -11,6 +11,7 @@ from msgspec import Struct, json
 from monitoring.log import get_logger
 from monitoring.metrics import Metrics, Outcome
 from schemas.codec import Codec
+from schemas.signing import Sign
 from schemas.topics import CLOCKS, TOPICS, Key
 from sinks.ledger.port import DeadRow, LaneCommit, Ledger, ParkedRow
 from sinks.ledger.port import Lane as TakenLane
@@ -102,10 +103,17 @@ class LaneProcessor:
     """The steps of one batch (design: lanes, one batch, one transaction). Runs in a pool thread, one batch a lane."""
 
     def __init__(
-        self, ledger: Ledger, codec: Codec, metrics: Metrics, dead_letter_limit: int, parked_limit_ms: int
+        self,
+        ledger: Ledger,
+        codec: Codec,
+        sign: Sign,
+        metrics: Metrics,
+        dead_letter_limit: int,
+        parked_limit_ms: int,
     ) -> None:
         self._ledger = ledger
         self._codec = codec
+        self._sign = sign
         self._metrics = metrics
         self._dead_letter_limit = dead_letter_limit
         self._parked_limit_ms = parked_limit_ms
@@ -132,7 +140,7 @@ class LaneProcessor:
         lookup = self._look_up(records, state)
         with self._computing:
             started = time.perf_counter()
-            decider = Decider(state, lookup, self._codec.encode, self._dead_letter_limit)
+            decider = Decider(state, lookup, self._codec.encode, self._dead_letter_limit, self._sign)
             decider.tick(due)
             decider.raise_breaks(overdue, self._parked_limit_ms)
             effects = decider.decide(records)

@@ -8,13 +8,13 @@ from typing import Final
 from sqlalchemy import Connection
 
 from schemas.codec import Codec
-from sinks.ledger.history import sent, taken, ticks, waiting
+from sinks.ledger.history import instructions, sent, taken, ticks, waiting
 from sinks.ledger.port import Ledger, OutboxRow, ParkedRow
 from sinks.relay import RelayLane
 from streams.decide import Effects
 from streams.differences import Difference, first_difference, ref_of
 from streams.lanes import Lane, commit_of
-from streams.replay import Again, Ended, LaneReplay, Taken
+from streams.replay import Again, Ended, LaneReplay, RecordedSignatures, Taken
 
 _STATES_CACHED: Final = 20_000
 
@@ -49,19 +49,25 @@ class Rebuild:
     def _differences(self, source: Connection) -> Iterator[Difference]:
         outbox = _Outbox(sent(source))
         for number, rows in groupby(taken(source), _lane_of):
-            yield from self._applied(number, rows, outbox, ticks(source, number))
+            signed = RecordedSignatures(instructions(source, number))
+            yield from self._applied(number, rows, outbox, ticks(source, number), signed)
         yield from outbox.left_over()
         for number, parked in groupby(waiting(source), _lane_of):
             yield from self._parked(number, parked)
 
     def _applied(
-        self, number: int, rows: Iterator[Taken], outbox: "_Outbox", ticked: Iterator[OutboxRow]
+        self,
+        number: int,
+        rows: Iterator[Taken],
+        outbox: "_Outbox",
+        ticked: Iterator[OutboxRow],
+        signed: RecordedSignatures,
     ) -> Iterator[Difference]:
         lane = self._lanes.get(number)
         if lane is None:
             yield _without_lane(next(rows))
             return
-        replay = LaneReplay(self._codec, lane.state, self._fresh, ticked)
+        replay = LaneReplay(self._codec, lane.state, self._fresh, ticked, signed)
         while batch := list(islice(rows, self._batch_records)):
             seq, entry = lane.state.seq, lane.state.entry
             effects, ended = replay.take(batch)

@@ -7,8 +7,10 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct, json
 
 from schemas.codec import Codec
-from schemas.records import Policy
+from schemas.records import PaymentInstruction, Policy
+from schemas.signing import KEY_ID, SIGNATURE, Sign, Signed, unsigned
 from schemas.topics import TOPICS, Key
+from sinks.envelope import kept_headers
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, TraceRow
 from streams.decide import Decider, Effects, LaneState
 from streams.flows import PolicyKey, flow_of
@@ -84,17 +86,42 @@ class _Recorded:
         """Nothing: the journal knows what each record found."""
 
 
+class RecordedSignatures:
+    """Signs as the lane has signed: who decides again has no key. An instruction the lane did not send there, or sent
+    without a signature, gets none."""
+
+    def __init__(self, instructions: Iterable[OutboxRow]) -> None:
+        """`instructions` are those the lane sent, in the order of their numbers."""
+        self._instructions = iter(instructions)
+        self._next = next(self._instructions, None)
+
+    def __call__(self, instruction: PaymentInstruction, lane: int, seq: int) -> Signed:
+        """See Sign."""
+        while self._next is not None and self._next.seq < seq:
+            self._next = next(self._instructions, None)
+        if self._next is None or self._next.seq != seq:
+            return []
+        was, self._next = self._next, next(self._instructions, None)
+        return [header for header in kept_headers(was) if header[0] in (KEY_ID, SIGNATURE)]
+
+
 class LaneReplay:
     """One lane that begins empty. Its state moves forward with each batch; `states` has what it has forgotten."""
 
     def __init__(
-        self, codec: Codec, state: LaneState, states: States | None = None, ticks: Iterable[OutboxRow] = ()
+        self,
+        codec: Codec,
+        state: LaneState,
+        states: States | None = None,
+        ticks: Iterable[OutboxRow] = (),
+        sign: Sign = unsigned,
     ) -> None:
         """Without `states` nothing must be forgotten. `ticks` are those the lane sent, in the order of their numbers:
         each stands again where it stood, since time is an input."""
         self._codec = codec
         self._state = state
         self._states = states
+        self._sign = sign
         self._ticks = iter(ticks)
         self._next_tick = next(self._ticks, None)
 
@@ -145,7 +172,7 @@ class LaneReplay:
         records = [_read(parser, row) for row in rows]
         self._load(records)
         recorded = _Recorded()
-        return Decider(self._state, recorded, self._codec.encode, sys.maxsize), recorded, records
+        return Decider(self._state, recorded, self._codec.encode, sys.maxsize, self._sign), recorded, records
 
     def _again(self, decider: Decider, recorded: _Recorded, row: Taken, parsed: Parsed) -> Again:
         recorded.learn(row, parsed)

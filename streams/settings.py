@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     debtor_accounts: dict[str, dict[str, str]] = Field(
         {}, description="by currency the account to pay from: its name, account and bank_code (CNAPS), as JSON"
     )
+    keys_dir: Path | None = Field(
+        None, description="folder of the keys that sign payment instructions; default: keys in data_dir"
+    )
     group: str = Field("claimhub", description="Kafka consumer group of the workers")
     lanes: int = Field(4, ge=1, le=256, description="partitions of every claim topic; fixed once the topics exist")
     commits_in_flight: int = Field(3, ge=1, le=32, description="lanes that may commit at the same time")
@@ -87,6 +90,11 @@ class Settings(BaseSettings):
     def ledger_url(self) -> str:
         """The ledger's URL with its default filled in."""
         return self.ledger or f"sqlite:///{self.data_dir / 'ledger.db'}"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of keys with its default filled in."""
+        return self.keys_dir or self.data_dir / "keys"
 
     def kafka_client(self) -> dict[str, str | int | float | bool]:
         """The options every librdkafka client starts from."""

@@ -18,12 +18,12 @@ from schemas.records import BankAccount, CancellationRequest, PaymentInstruction
 from sinks.ledger.open import read_engine
 from sinks.ledger.tables import topics
 from sinks.payments import cancellations, instructions
-from sinks.payments.keys import KeyFolder
 from streams.commands.broker import address_file
 from streams.commands.export import Exported, export
 from streams.settings import Settings
 from tests import claims as make
 from tests.embedded_kafka import PARTITIONS, EmbeddedKafka
+from tests.keys import keys_in, newest_in
 
 DAY: Final = date(2026, 4, 7)
 """A banking day, on which everything is to be paid unless told otherwise."""
@@ -49,8 +49,8 @@ class FinanceDesk:
             },
         )
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
-        self.keys = KeyFolder(self.settings.data_dir / "keys")
-        self.key = self.keys.make("key-admin-01", "in use from today", "2026-03-01T08:00:00Z").key_id
+        self.keys = keys_in(self.settings.keys)
+        self.key = self.keys.newest_live().key_id
         self.codec = Codec(EmbeddedRegistry(), 1_000_000)
         self._seq = 0
         self.connect(address)
@@ -100,7 +100,7 @@ class FinanceDesk:
         if headers is None:
             self._seq += 1
             place = [("lane", b"%d" % lane), ("seq", b"%d" % self._seq)]
-            headers = [*place, *self.keys.signing()(record, lane, self._seq)]
+            headers = [*place, *newest_in(self.keys)(record, lane, self._seq)]
         self.send_bytes(instructions.TOPIC, self.codec.encode(instructions.TOPIC, record), headers, lane)
         return headers
 

@@ -21,6 +21,7 @@ from streams.rules.clocks import next_at_ms
 from streams.rules.policy_file import PolicyFile
 from streams.rules.traces import Shared, Trace
 from tests.claims import LOSS_MS
+from tests.keys import SIGN
 
 TOPIC_OF: Mapping[type[Record], str] = {TOPICS[name].record: name for name in INBOUND}
 
@@ -77,19 +78,24 @@ class OneLane:
             if waiting.problem is not None:
                 parser.again(waiting)
         parsed = [parser.parse(received) for received in batch]
-        effects = Decider(self.state, Lookup(self.known, self.left), self.codec.encode, self._limit).decide(parsed)
+        effects = Decider(self.state, Lookup(self.known, self.left), self.codec.encode, self._limit, SIGN).decide(
+            parsed
+        )
         self.keep(effects)
         return effects
 
     def pass_time(self, until_ms: int) -> None:
         """Send the ticks due by then and take them in, until nothing more is due."""
         while due := [claim for claim in self.state.claims.values() if (next_at_ms(claim) or until_ms + 1) <= until_ms]:
-            decider = Decider(self.state, Lookup(self.known, self.left), self.codec.encode, self._limit)
+            decider = self._decider()
             decider.tick(due)
             self.keep(decider.effects)
             for row in decider.effects.outbox:
                 tick = self.codec.decode(row.topic, row.value, [])
                 self.take(self.received(tick, headers=headers_of(row)))
+
+    def _decider(self) -> Decider:
+        return Decider(self.state, Lookup(self.known, self.left), self.codec.encode, self._limit, SIGN)
 
     def keep(self, effects: Effects) -> None:
         """Keep what a batch led to."""

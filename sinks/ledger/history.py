@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, not_, or_, select, true, union
 
 from schemas.records import BreakKind
-from schemas.topics import CLOCKS
+from schemas.topics import CLOCKS, INSTRUCTIONS
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow
 from sinks.ledger.streaming import stream
 from sinks.ledger.tables import dead_letters, journal, outbox, parked, row_columns
@@ -58,6 +58,12 @@ def sent(connection: Connection, part: Part | None = None) -> Iterator[OutboxRow
 def ticks(connection: Connection, lane: int) -> Iterator[OutboxRow]:
     """What a lane sent because time had passed, in `seq` order: no record led to it."""
     query = _rows(outbox, "seq", None).where(_TIME_PASSED, outbox.c.lane == lane)
+    return (OutboxRow(*row) for row in stream(connection, query, _PAGE))
+
+
+def instructions(connection: Connection, lane: int) -> Iterator[OutboxRow]:
+    """The payment instructions of a lane, in `seq` order."""
+    query = _rows(outbox, "seq", None).where(outbox.c.topic == INSTRUCTIONS, outbox.c.lane == lane)
     return (OutboxRow(*row) for row in stream(connection, query, _PAGE))
 
 

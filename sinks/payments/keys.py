@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -49,12 +50,12 @@ class KeyState(StrEnum):
 
 
 class KeyAction(Struct, frozen=True):
-    """A key became this, because somebody wanted it; `at` is ISO 8601 in UTC."""
+    """A key became this, because somebody wanted it, then."""
 
     state: KeyState
     person: str
     reason: str
-    at: str
+    at: datetime
 
 
 class Key(Struct, frozen=True):
@@ -102,23 +103,26 @@ class KeyFolder:
                 raise KeysUnreadable(f"{self.file}: {key.key_id} is not the id of its public key, or nobody made it")
         return {key.key_id: key for key in document.keys}
 
-    def newest_live(self) -> Key | None:
-        """The key that signs, if there is one. Raises KeysUnreadable."""
-        live = _live(self.read())
-        return live[-1] if live else None
+    def public(self) -> bytes:
+        """The public keys as a file for whoever verifies. Raises KeysUnreadable."""
+        return _document(self.read())
 
-    def signing(self) -> Sign:
-        """What signs with the newest live key. Raises NoLiveKey, and KeysUnreadable when its private half is missing or
-        readable by others."""
-        key = self.newest_live()
-        if key is None:
-            raise NoLiveKey(f"no live key in {self.folder} signs payment instructions. {make_one(self.folder)}")
+    def newest_live(self) -> Key:
+        """The key that signs. Raises NoLiveKey, KeysUnreadable."""
+        live = _live(self.read())
+        if not live:
+            raise NoLiveKey(f"no live key in {self.folder} signs payment instructions. Run: {_NEW}")
+        return live[-1]
+
+    def signing(self, key: Key) -> Sign:
+        """What signs with a key. Raises KeysUnreadable when its private half is missing, another's, or for others to
+        read."""
         private = self._private(key.key_id)
         if private.public_key().public_bytes_raw() != key.public_key:
             raise KeysUnreadable(f"{self._pem(key.key_id)} is not the private half of {key.key_id}. {_ANOTHER}")
         return signing(key.key_id, private)
 
-    def make(self, person: str, reason: str, at: str) -> Key:
+    def make(self, person: str, reason: str, at: datetime) -> Key:
         """A new live key. Raises KeyRefused when as many are live as may be."""
         with self._alone() as keys:
             live = _live(keys)
@@ -133,7 +137,7 @@ class KeyFolder:
             self._keep({**keys, key.key_id: key})
         return key
 
-    def retire(self, key_id: str, person: str, reason: str, at: str) -> Key:
+    def retire(self, key_id: str, person: str, reason: str, at: datetime) -> Key:
         """Let a live key sign no more. Raises KeyRefused also for the only one: workers would have none."""
         with self._alone() as keys:
             key = _known(keys, key_id)
@@ -143,7 +147,7 @@ class KeyFolder:
                 raise KeyRefused(f"{key_id} is the only live key: make the one that follows first, claimhub keys new")
             return self._change(keys, key, KeyAction(KeyState.RETIRED, person, reason, at))
 
-    def revoke(self, key_id: str, person: str, reason: str, at: str) -> Key:
+    def revoke(self, key_id: str, person: str, reason: str, at: datetime) -> Key:
         """Refuse from now on all that a key has signed. Raises KeyRefused."""
         with self._alone() as keys:
             key = _known(keys, key_id)
@@ -172,8 +176,7 @@ class KeyFolder:
         return private
 
     def _keep(self, keys: Keys) -> None:
-        document = msgspec.json.format(msgspec.json.encode(_Document(tuple(keys.values()))), indent=2)
-        _write(self.file, document + b"\n", mode=0o644)
+        _write(self.file, _document(keys), mode=0o644)
 
     def _pem(self, key_id: str) -> Path:
         return self.folder / f"{key_id}.pem"
@@ -189,12 +192,12 @@ class KeyFolder:
             raise KeysUnreadable(f"the keys in {self.folder} cannot be changed: {error.strerror}") from None
 
 
-_ANOTHER: Final = "Or have another key sign: claimhub keys new"
+_NEW: Final = "claimhub keys new --by NAME --reason TEXT"
+_ANOTHER: Final = f"Or have another key sign: {_NEW}"
 
 
-def make_one(folder: Path) -> str:
-    """The command that makes the first key of a folder, as a sentence."""
-    return f"Run: CLAIMHUB_KEYS_DIR={folder} claimhub keys new --by NAME --reason TEXT"
+def _document(keys: Keys) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(_Document(tuple(keys.values()))), indent=2) + b"\n"
 
 
 def _live(keys: Keys) -> list[Key]:

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, TopicPartition
 
+from schemas.topics import INSTRUCTIONS
 from streams.bench.measure import BenchFailed
 from streams.cluster import KafkaCluster
 from streams.received import from_kafka
 
-_INSTRUCTIONS: Final = "finance.payment-instruction.v1"
 _QUIET_S: Final = 60.0
 
 
@@ -28,7 +28,7 @@ class Finance(threading.Thread):
             "enable.auto.commit": False,
         }
         self._consumer = Consumer(options)
-        ends = cluster.bounds([_INSTRUCTIONS], range(lanes))
+        ends = cluster.bounds([INSTRUCTIONS], range(lanes))
         self._consumer.assign([TopicPartition(*place, end) for place, (_, end) in ends.items()])
         self._stopped = threading.Event()
         self.received_at: dict[bytes, float] = {}

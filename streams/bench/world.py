@@ -6,6 +6,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,6 +21,7 @@ from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec
 from schemas.topics import INBOUND, TOPICS
 from sinks.ledger.migrate import migrate
+from sinks.payments.keys import KeyFolder
 from streams.bench.encoded import Encoded, Encoder
 from streams.bench.ledgers import BenchLedger, Places, log_ends
 from streams.bench.measure import BenchFailed, Cost, cpu_s, family, family_cpu_s, running, wait_until
@@ -78,7 +80,7 @@ class Load(NamedTuple):
 class World:
     """Running services with the hub's topics. A part of the bench leaves nothing behind but numbers already used."""
 
-    def __init__(self, kafka: Kafka, postgres: Postgres, log: Path) -> None:
+    def __init__(self, kafka: Kafka, postgres: Postgres, keys: KeyFolder, log: Path) -> None:
         self.kafka = kafka
         self.cluster = KafkaCluster({"bootstrap.servers": kafka.address})
         self._postgres = postgres
@@ -89,6 +91,7 @@ class World:
         self.full: BenchLedger | None = None
         self._admin = AdminClient({**self.cluster.options, "log_level": 0})
         self._log = log
+        self._keys = keys
         self._claims = 0
         self._ledgers = 0
 
@@ -133,6 +136,7 @@ class World:
             "LEDGER": ledger,
             "GROUP": _group(ledger),
             "LANES": str(LANES),
+            "KEYS_DIR": str(self._keys.folder),
             "HTTP_PORT": str(port),
             "LOG_LEVEL": "WARNING",
             **settings,
@@ -191,7 +195,9 @@ def open_world() -> Iterator[World]:
         try:
             kafka.start()
             postgres.start()
-            world = World(kafka, postgres, Path(folder) / "log")
+            keys = KeyFolder(Path(folder) / "keys")
+            keys.make("claimhub", "key of a bench", datetime.now(UTC))
+            world = World(kafka, postgres, keys, Path(folder) / "log")
             with world._base(), world.kept:
                 yield world
         finally:

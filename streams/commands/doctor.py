@@ -14,6 +14,7 @@ from schemas.codec import RegistryUnavailable, UnknownSchema
 from schemas.topics import TOPICS
 from sinks.ledger.open import SQLITE, make_engine, open_ledger, parse_url
 from sinks.ledger.port import LedgerUnavailable, TopicIdentity
+from sinks.payments.keys import KeyFolder, KeysUnreadable, NoLiveKey
 from streams.cluster import ClusterUnavailable, KafkaCluster, mismatched, partitions_in_words
 from streams.commands import show
 from streams.commands.broker import address_file
@@ -48,6 +49,7 @@ def read_checks() -> list[Check]:
         _ledger(settings),
         *_kafka(settings),
         _registry(settings),
+        _keys(settings),
     ]
 
 
@@ -142,3 +144,17 @@ def _registry(settings: Settings) -> Check:
     except RegistryUnavailable as error:
         return Check("registry", False, str(error), "start it, or correct CLAIMHUB_REGISTRY")
     return Check("registry", True, f"{len(TOPICS)} schemas registered, each compatible with those before it")
+
+
+def _keys(settings: Settings) -> Check:
+    keys = KeyFolder(settings.keys)
+    try:
+        if settings.embedded_kafka and not keys.read():
+            return Check("keys", True, f"none in {keys.folder}, the first one is made by: claimhub up")
+        newest = keys.newest_live()
+        keys.signing(newest)
+    except NoLiveKey:
+        return Check("keys", False, f"no live key in {keys.folder}", "claimhub keys new --by NAME --reason TEXT")
+    except KeysUnreadable as error:
+        return Check("keys", False, str(error), "mend it, then see: claimhub keys ls")
+    return Check("keys", True, f"{newest.key_id} in {keys.folder} signs payment instructions")

@@ -128,7 +128,7 @@ def export(settings: Settings, out: Path | None, as_of: str | None) -> Exported:
 def take_in(settings: Settings, engine: Engine, codec: Codec, now_ms: int) -> TakenIn:
     """Read the topics for finance up to where they end now, and do what was asked back where it can be done here."""
     asked_back = CancellationDesk(codec, break_id, now_ms)
-    desk = InstructionDesk(codec, KeyFolder(settings.data_dir / "keys").read(), value_day, break_id, now_ms)
+    desk = InstructionDesk(codec, KeyFolder(settings.keys).read(), value_day, break_id, now_ms)
     options = client_options(settings)
     log, taken = LogReader(KafkaClients(options), SystemClock()), TakenIn()
     try:

@@ -8,9 +8,8 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, func, select
 
-from schemas.topics import TOPICS, Direction
+from schemas.topics import INSTRUCTIONS, TOPICS, Direction
 from sinks.ledger.tables import claims, dead_letters, outbox, parked
-from streams.demo.finance import INSTRUCTIONS
 from streams.demo.stories import ClaimEnd, Instruction, Story
 from streams.rules.claim import Claim, Clock
 from streams.rules.experience import TOPIC as EXPERIENCE

@@ -11,11 +11,13 @@ from msgspec import Struct
 
 from schemas.codec import Codec
 from schemas.records import PaymentInstruction, PaymentStatus, PaymentStatusCode
+from schemas.topics import INSTRUCTIONS
+from sinks.payments.keys import KeyFolder
+from sinks.payments.signatures import Checked, Verdict, verify_instruction
 from streams.cluster import ClientOptions
 from streams.demo.departments import Departments
 from streams.demo.stories import Answer, Said, Story
 
-INSTRUCTIONS: Final = "finance.payment-instruction.v1"
 STATUSES: Final = "finance.payment-status.v1"
 ANSWERS: Final = (Answer(PaymentStatusCode.RCVD), Answer(PaymentStatusCode.ACSC))
 """What finance says of a payment when the story does not say otherwise."""
@@ -34,7 +36,7 @@ class Finance:
     """Reads the instructions in a thread of its own.
 
     What any receiver of money records must do is done here: of each lane a `seq` not above the highest one seen is a
-    repeat, and an instruction id is applied once.
+    repeat, an instruction id is applied once, and what has no good signature is refused.
     """
 
     def __init__(
@@ -43,19 +45,22 @@ class Finance:
         codec: Codec,
         departments: Departments,
         partitions: int,
+        keys: KeyFolder,
         stories: Sequence[Story] = (),
     ) -> None:
-        """What is answered is as the `stories` say."""
+        """What is answered is as the `stories` say. Of `keys` only the public ones are read."""
         self._answers = {story.claim: deque(story.finance) for story in stories}
         self._options = options
         self._codec = codec
         self._departments = departments
         self._partitions = partitions
+        self._keys = keys
         self._highest: dict[int, int] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="finance")
         self.paid: dict[str, Paid] = {}
         self.repeats = 0
+        self.refused: dict[str, Checked] = {}
 
     def start(self) -> None:
         """Start reading, from the beginning of the topic."""
@@ -95,6 +100,10 @@ class Finance:
         instruction = self._codec.decode(INSTRUCTIONS, message.value(), headers)
         if not isinstance(instruction, PaymentInstruction) or instruction.instruction_id in self.paid:
             self.repeats += 1
+            return
+        checked = verify_instruction(instruction, headers, self._keys.read())
+        if checked.verdict is not Verdict.GOOD:
+            self.refused[instruction.instruction_id] = checked
             return
         waiting = self._answers.get(instruction.claim)
         answers = waiting.popleft() if waiting else ANSWERS

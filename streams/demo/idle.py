@@ -10,10 +10,10 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 from sqlalchemy import Engine, bindparam, func, select
 
 from monitoring.clock import Clock
-from schemas.topics import INBOUND
+from schemas.topics import INBOUND, INSTRUCTIONS
 from sinks.ledger.tables import claims, lanes, outbox, positions, relay
 from streams.cluster import ClientOptions
-from streams.demo.finance import INSTRUCTIONS, Finance
+from streams.demo.finance import Finance
 
 _LOOK_AGAIN_S: Final = 0.01
 _ANSWER_S: Final = 5.0
@@ -68,6 +68,8 @@ class Idle:
         owed = [f"lane {lane} has published {out} of {seq} outputs" for lane, seq, out in behind]
         if due or owed:
             return "; ".join([f"{due} claims have a clock that is due", *owed])
+        if self._finance.refused:
+            return "; ".join(f"finance refuses {one}: {why.reason}" for one, why in self._finance.refused.items())
         if len(self._finance.paid) < instructed:
             return f"finance has answered {len(self._finance.paid)} of {instructed} instructions"
         return self._not_taken_in(at)

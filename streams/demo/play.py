@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from monitoring.log import configure_logging
 from schemas.codec import Codec
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import read_engine
+from sinks.payments.keys import KeyFolder
 from streams.app import Hub, Leave, leave_at_once, open_registry
 from streams.cluster import ClientOptions, Cluster, EmbeddedCluster, KafkaCluster
 from streams.commands import show
@@ -59,7 +61,8 @@ class Player:
         self._clock = clock
         self._feed = Feed(engine)
         self._departments = Departments(options, codec(), settings.lanes)
-        self.finance = Finance(options, codec(), Departments(options, codec(), settings.lanes), settings.lanes, played)
+        answers = Departments(options, codec(), settings.lanes)
+        self.finance = Finance(options, codec(), answers, settings.lanes, KeyFolder(settings.keys), played)
         self.idle = Idle(engine, options, self.finance, settings.lanes, clock)
         self._shown: set[str] = set()
         self._handled: list[Handled] = []
@@ -180,6 +183,7 @@ def _real_services(settings: Settings) -> Iterator[tuple[Settings, Cluster]]:
     services = Stack(settings.data_dir / "stack")
     try:
         services.up()
+        KeyFolder(settings.keys).make("claimhub", "first key of a demo", datetime.now(UTC))
         real = settings.model_copy(update={"kafka": services.kafka.address, "ledger": services.postgres.address})
         cluster = KafkaCluster(real.kafka_client())
         cluster.create_missing(LANES, 1, dry_run=False)

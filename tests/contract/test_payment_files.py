@@ -2,7 +2,7 @@
 genuine."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from streams.commands.failures import WrongInput
 from tests.finance_desk import DAY, DEBTOR, FinanceDesk, broker
 from tests.ledgers import make_ledger
 
-AT = "2026-03-02T08:00:00Z"
+AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 NEXT_DAY_MS = 1_775_606_400_000  # 2026-04-08, 08:00 in Shanghai
 
 

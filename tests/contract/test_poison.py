@@ -19,6 +19,7 @@ from sinks.relay import RelayLane
 from streams.lanes import DEATHS, Batch, Lane, LaneProcessor
 from streams.received import Headers, Received
 from tests import claims as make
+from tests.keys import SIGN
 from tests.ledgers import make_ledger
 
 NOTICE, ESTIMATE = "reporting.loss-notice.v1", "repair.estimate.v1"
@@ -76,7 +77,7 @@ class World:
         ledger.prepare(inbound, outbound, {(topic, 0): 0 for topic in INBOUND}, memory_only=False)
         ((taken,), _) = ledger.take(owner, [0])
         lane = Lane(taken, 1, RelayLane(0, taken.token), BATCH)
-        processor = LaneProcessor(ledger, self.codec, self.metrics, 100, 72 * make.HOUR_MS)
+        processor = LaneProcessor(ledger, self.codec, SIGN, self.metrics, 100, 72 * make.HOUR_MS)
         try:
             while records := self._next(lane):
                 self.lives[-1].append(len(records))

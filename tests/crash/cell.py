@@ -30,6 +30,7 @@ from tests.crash.reference import Logged, Reference
 from tests.crash.sender import Sender
 from tests.crash.torment import Torment
 from tests.crash.workload import LANES, Workload, workload
+from tests.keys import keys_in
 from tests.services import FAST_KAFKA, empty_database, started
 
 ROUNDS_AN_EPOCH: Final = 10
@@ -106,6 +107,7 @@ class Epoch:
 
     def __enter__(self) -> "Epoch":
         self._folder.mkdir(parents=True)
+        keys_in(self._folder / "keys")
         enter, at_end = self._stack.enter_context, self._stack.callback
         self._database = enter(empty_database(self._postgres.address))
         self._cluster = KafkaCluster({"bootstrap.servers": self._kafka.address})

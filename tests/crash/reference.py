@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from monitoring.metrics import Metrics
+from schemas.signing import unsigned
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction
 from sinks.envelope import headers_of
 from sinks.ledger.business_hash import business_hash
@@ -54,7 +55,7 @@ class Reference:
         self._ledger.prepare(inbound, outbound, start, memory_only=False)
         taken, _ = self._ledger.take("reference", range(LANES))
         self._lanes = {it.lane: Lane(it, LANES, RelayLane(it.lane, it.token), BATCH) for it in taken}
-        self._processor = LaneProcessor(self._ledger, CODEC, Metrics(), DEAD_LETTER_LIMIT, 72 * make.HOUR_MS)
+        self._processor = LaneProcessor(self._ledger, CODEC, unsigned, Metrics(), DEAD_LETTER_LIMIT, 72 * make.HOUR_MS)
         self._internal: dict[tuple[str, int], int] = defaultdict(int)
         self.between: deque[OutboxRow] = deque()
 

@@ -26,7 +26,7 @@ from schemas.records import (
     Wake,
     WakeKind,
 )
-from streams.demo.finance import INSTRUCTIONS
+from schemas.topics import INSTRUCTIONS
 from streams.rules.admission import ESTIMATE
 from streams.rules.amounts import query_id
 from tests import claims as make

@@ -12,9 +12,11 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from msgspec import json
 
 from schemas.topics import TOPICS
+from sinks.payments.keys import KeyFolder
 from streams.cli import main
 from tests.e2e.filled_ledger import FilledLedger
 from tests.embedded_kafka import PARTITIONS, PRODUCE, EmbeddedKafka
+from tests.keys import keys_in, newest_in
 
 
 class Ran(NamedTuple):
@@ -53,16 +55,22 @@ def claimhub(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def ledger(claimhub: Claimhub, tmp_path: Path) -> Iterator[FilledLedger]:
-    """An empty ledger where the commands look for theirs."""
-    filled = FilledLedger(f"sqlite:///{tmp_path}/.claimhub/ledger.db")
+def keys(claimhub: Claimhub, tmp_path: Path) -> KeyFolder:
+    """A live key where the commands look for theirs."""
+    return keys_in(tmp_path / ".claimhub" / "keys")
+
+
+@pytest.fixture
+def ledger(keys: KeyFolder, tmp_path: Path) -> Iterator[FilledLedger]:
+    """An empty ledger where the commands look for theirs; it signs with the key there."""
+    filled = FilledLedger(f"sqlite:///{tmp_path}/.claimhub/ledger.db", newest_in(keys))
     yield filled
     filled.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def filled(
-    request: pytest.FixtureRequest, ledger: FilledLedger, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, ledger: FilledLedger, keys: KeyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FilledLedger]:
     """What the test's module puts in by its `fill`, in each kind of ledger."""
     if request.param == "sqlite":
@@ -70,7 +78,7 @@ def filled(
     else:
         url = request.getfixturevalue("postgres_ledger")
         monkeypatch.setenv("CLAIMHUB_LEDGER", url)
-        other = FilledLedger(url)
+        other = FilledLedger(url, newest_in(keys))
         yield request.module.fill(other)
         other.close()
 

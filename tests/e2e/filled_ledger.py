@@ -13,6 +13,7 @@ from monitoring.clock import SystemClock
 from monitoring.metrics import Metrics
 from schemas.codec import Codec
 from schemas.records import Estimate, Record
+from schemas.signing import Sign
 from schemas.topics import INBOUND, OUTBOUND, TOPICS, Direction, Key
 from sinks.clients import KafkaClients
 from sinks.envelope import headers_of
@@ -31,6 +32,7 @@ from sinks.relay import Relay, RelayLane
 from streams.lanes import Batch, Lane, LaneProcessor
 from streams.received import Headers, Received
 from tests import claims as make
+from tests.keys import SIGN
 from tests.lane import TOPIC_OF
 from tests.ledgers import make_ledger
 
@@ -40,7 +42,7 @@ POISON: Final = b"no Avro \xff"
 class FilledLedger:
     """What the hub would have written had these records come; records it sends itself come back to it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, sign: Sign = SIGN) -> None:
         self.url = url
         make_ledger(url)
         self._ledger = open_ledger(url)
@@ -49,7 +51,7 @@ class FilledLedger:
         ((taken,), _) = self._ledger.take("test", [0])
         self._lane = Lane(taken, 1, RelayLane(0, taken.token), 5000)
         self._codec = Codec(EmbeddedRegistry(), 1_000_000)
-        self._processor = LaneProcessor(self._ledger, self._codec, Metrics(), 100, 72 * make.HOUR_MS)
+        self._processor = LaneProcessor(self._ledger, self._codec, sign, Metrics(), 100, 72 * make.HOUR_MS)
         self._offsets: dict[str, int] = defaultdict(int)
 
     def take(self, *records: Record) -> None:

@@ -9,11 +9,11 @@ from uuid import uuid4
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from schemas.topics import TOPICS
+from schemas.topics import INSTRUCTIONS, TOPICS
 from sinks.ledger.migrate import migrate
-from streams.demo.finance import INSTRUCTIONS
 from streams.settings import Settings
 from tests.integration.workers import wait_until
+from tests.keys import keys_in
 from tests.relay_world import TO_THE_END
 
 LANES: Final = 4
@@ -24,8 +24,9 @@ _LIMIT_S: Final = 30.0
 
 
 def hub_settings(kafka: str, postgres: str, folder: Path) -> Settings:
-    """Settings of a hub on these services, in a consumer group of its own; the ledger is migrated."""
+    """Settings of a hub on these services, in a consumer group of its own; the ledger is migrated, a key made."""
     migrate(postgres)
+    keys_in(folder / "keys")
     return Settings(
         kafka=kafka, ledger=postgres, data_dir=folder, lanes=LANES, group=f"test-{uuid4().hex}", http_port=0
     )

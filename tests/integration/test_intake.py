@@ -36,6 +36,7 @@ from tests import claims as make
 from tests.contract.ledger_factory import identities
 from tests.integration.hub_world import LANES
 from tests.integration.workers import positions_in, said
+from tests.keys import SIGN
 from tests.relay_world import LIMIT_S, wait_until
 
 ESTIMATE: Final = "repair.estimate.v1"
@@ -57,7 +58,8 @@ class IntakeWorld:
         clients, clock, metrics = KafkaClients(self._cluster.options), SystemClock(), Metrics()
         self._metrics = metrics
         codec = Codec(EmbeddedRegistry(), settings.max_record_bytes)
-        processor = LaneProcessor(self.ledger, codec, metrics, settings.dead_letter_limit, settings.parked_limit_ms)
+        limits = settings.dead_letter_limit, settings.parked_limit_ms
+        processor = LaneProcessor(self.ledger, codec, SIGN, metrics, *limits)
         relay = Relay(self.ledger, clients, clock, partial(show, metrics), print)
         self.left: list[tuple[Exit, str]] = []
         parts = clients, self.ledger, processor, relay, clock, metrics, Health(), "worker"

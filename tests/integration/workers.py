@@ -22,6 +22,7 @@ from schemas.records import Record
 from sinks.ledger.open import read_engine
 from sinks.ledger.tables import claims, journal, payments, positions
 from sinks.ledger.verify import verify
+from sinks.payments.keys import KeyFolder
 from streams.demo.departments import Departments
 from streams.demo.finance import Finance
 from streams.demo.idle import Idle
@@ -52,7 +53,8 @@ def surroundings(settings: Settings) -> Iterator[Surroundings]:
     """All that the hub of these settings works for; finance answers until the end."""
     options, lanes = settings.kafka_client(), settings.lanes
     engine = read_engine(settings.ledger_url)
-    finance = Finance(options, codec(settings), Departments(options, codec(settings), lanes), lanes)
+    answers, keys = Departments(options, codec(settings), lanes), KeyFolder(settings.keys)
+    finance = Finance(options, codec(settings), answers, lanes, keys)
     idle = Idle(engine, options, finance, lanes, SystemClock())
     finance.start()
     try:

@@ -17,6 +17,7 @@ from streams.exits import Exit
 from streams.intake import Intake
 from streams.lanes import Batch, LaneProcessor
 from streams.settings import Settings
+from tests.keys import SIGN
 from tests.lane import CODEC
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import MemoryLedger, MemoryTables
@@ -129,6 +130,7 @@ class Worker(Process):
             LaneProcessor(
                 ledger,
                 cast(Codec, DeadlyCodec(self._die)),
+                SIGN,
                 METRICS,
                 settings.dead_letter_limit,
                 settings.parked_limit_ms,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.records import ClaimStatus, PaymentInstruction
-from schemas.topics import TOPICS, Direction
-from streams.demo.finance import ANSWERS, INSTRUCTIONS, status_of
+from schemas.topics import INSTRUCTIONS, TOPICS, Direction
+from streams.demo.finance import ANSWERS, status_of
 from streams.demo.stories import Said, Story, stories
 from streams.rules.claim import DEAD, Stage
 from streams.rules.sync import STATUS

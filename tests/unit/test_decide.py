@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec, UnknownSchema
 from schemas.records import DeadLetter, PaymentInstruction, Record, Role, Wake, WakeKind
+from schemas.signing import KEY_ID, SIGNATURE
 from sinks.envelope import headers_of
 from streams.rules.stage import stage_of
 from tests import claims as make
+from tests.keys import SIGN
 from tests.lane import OneLane
 from tests.unit.rules.test_stories import BY_TWO_PEOPLE
 from tests.unit.rules.test_stories import FAST_TRACK as FAST_TRACK_STORY
@@ -44,6 +46,19 @@ def test_a_claim_goes_from_notice_to_instruction_and_every_output_names_cause_ru
     assert (headers["lane"], headers["seq"]) == (b"0", str(row.seq).encode())
     assert headers["causationid"] == b"repair.invoice.v1/1/0/0"
     assert all(row.cause and row.rule and row.reason for row in lane.outbox)
+
+
+def test_a_payment_instruction_and_nothing_else_is_signed_where_it_stands() -> None:
+    """Its signature is of its own place in the lane: in the row that the approving transaction writes."""
+    lane = OneLane([make.policy()])
+    lane.take(*FAST_TRACK)
+
+    signed = [row for row in lane.outbox if SIGNATURE in dict(headers_of(row))]
+    (row,) = signed
+    instruction = lane.codec.decode(row.topic, row.value, [])
+    headers = dict(headers_of(row))
+    assert isinstance(instruction, PaymentInstruction)
+    assert [(name, headers[name]) for name in (KEY_ID, SIGNATURE)] == SIGN(instruction, 0, row.seq)
 
 
 def test_numbers_of_a_lane_have_no_gap() -> None:

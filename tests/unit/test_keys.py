@@ -1,6 +1,7 @@
 """The folder of keys: who may sign, who may read, and what a signature is worth to whoever pays."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from sinks.payments.keys import KeyFolder, KeyRefused, KeyState, KeysUnreadable,
 from sinks.payments.signatures import Checked, Verdict, verify_instruction
 from tests import claims as make
 
-AT: Final = "2026-03-01T08:00:00Z"
+AT: Final = datetime(2026, 3, 1, 8, tzinfo=UTC)
 INSTRUCTION: Final = make.payment_instruction()
 Headers = list[tuple[str, bytes]]
 
@@ -24,14 +25,14 @@ def keys(tmp_path: Path) -> KeyFolder:
     return KeyFolder(tmp_path / "keys")
 
 
-def made(keys: KeyFolder, at: str = AT) -> str:
-    return keys.make("key-admin-01", "in use from today", at).key_id
+def made(keys: KeyFolder) -> str:
+    return keys.make("key-admin-01", "in use from today", AT).key_id
 
 
 def sent(keys: KeyFolder, lane: int = 2, seq: int = 7) -> Headers:
     """The headers of the instruction as the hub sends it now."""
     place = [("lane", b"%d" % lane), ("seq", b"%d" % seq)]
-    return [("ce_id", b"x"), *place, *keys.signing()(INSTRUCTION, lane, seq)]
+    return [("ce_id", b"x"), *place, *keys.signing(keys.newest_live())(INSTRUCTION, lane, seq)]
 
 
 def checked(keys: KeyFolder, headers: Sequence[tuple[str, bytes | None]]) -> Checked:
@@ -49,13 +50,14 @@ def test_a_key_signs_what_everybody_can_verify(keys: KeyFolder) -> None:
 
 def test_private_keys_are_their_owners_alone(keys: KeyFolder) -> None:
     """One that others may read is not used: whoever copied it can pay."""
-    pem = keys.folder / f"{made(keys)}.pem"
+    made(keys)
+    (pem,) = keys.folder.glob("*.pem")
     assert pem.stat().st_mode & 0o777 == 0o600
 
     for mode in (0o640, 0o604, 0o620):
         pem.chmod(mode)
         with pytest.raises(KeysUnreadable, match=f"chmod 600 {pem}"):
-            keys.signing()
+            keys.signing(keys.newest_live())
 
 
 def test_one_key_follows_another_and_the_old_ones_signatures_stay_good(keys: KeyFolder) -> None:
@@ -83,7 +85,7 @@ def test_what_a_revoked_key_signed_is_refused_and_the_key_named(keys: KeyFolder)
     assert key_id in checked(keys, headers).reason
     assert keys.read()[key_id].actions[-1].reason == "the disk was stolen"
     with pytest.raises(NoLiveKey, match="claimhub keys new"):
-        keys.signing()
+        keys.signing(keys.newest_live())
 
 
 def test_no_third_live_key_and_never_none_by_retiring(keys: KeyFolder) -> None:
@@ -169,7 +171,7 @@ def test_a_file_that_is_no_list_of_keys_is_named(keys: KeyFolder) -> None:
     keys.file.write_text('{"keys": [{"key_id": 1}]}')
 
     with pytest.raises(KeysUnreadable, match="cannot be read"):
-        keys.signing()
+        keys.signing(keys.newest_live())
 
 
 @pytest.mark.parametrize("content", [b"", b"no key", "another's", None])
@@ -186,4 +188,4 @@ def test_a_private_key_that_is_gone_or_another_is_named(keys: KeyFolder, content
         keys.retire(another, "key-admin-01", "not used", AT)
 
     with pytest.raises(KeysUnreadable, match=pem.name):
-        keys.signing()
+        keys.signing(keys.newest_live())

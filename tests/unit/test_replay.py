@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from schemas.codec import Codec
 from schemas.records import Document, Record
-from schemas.topics import BREAKS, CLOCKS, INBOUND
+from schemas.topics import BREAKS, CLOCKS, INBOUND, INSTRUCTIONS
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow
 from streams.decide import Decider, Effects, LaneState, Lookup
 from streams.differences import Difference, changes, first_difference
@@ -19,7 +19,7 @@ from streams.flows import FLOWS, Flow
 from streams.lanes import KILLS
 from streams.outcomes import Park
 from streams.received import Parser, pack_headers
-from streams.replay import Again, LaneReplay, Taken
+from streams.replay import Again, LaneReplay, RecordedSignatures, Taken
 from streams.rules.claim import Claim
 from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.policy_file import PolicyFile
@@ -83,7 +83,9 @@ class Replayed:
         self.differences: list[Difference] = []
         self.ended: list[Again] = []
         kept, state = Kept(), LaneState(0, 1, 0, 0)
-        replay = LaneReplay(lane.codec, state, kept, [row for row in lane.outbox if row.topic in _BY_TIME])
+        ticks = [row for row in lane.outbox if row.topic in _BY_TIME]
+        signed = RecordedSignatures(row for row in lane.outbox if row.topic == INSTRUCTIONS)
+        replay = LaneReplay(lane.codec, state, kept, ticks, signed)
         rows = taken(lane)
         for start in range(0, len(rows), size):
             effects, ended = replay.take(rows[start : start + size])
