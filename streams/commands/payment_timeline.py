@@ -1,6 +1,7 @@
 """`claimhub payments timeline`: all that happened to one payment, from its claim, finance's book and the bank."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -124,7 +125,7 @@ def _from_book(connection: Connection, instruction: str) -> Iterator[_Moment]:
         what = f"refused: {row.reason}" if refused else f"{amount} to be paid on {row.value_on}"
         yield _Moment(row.at_ms, "taken in", what, f"key {row.key_id}" if row.key_id else None)
         for sent in connection.execute(select(bank_messages).where(bank_messages.c.message_id == row.message_id)):
-            what = f"one of {sent.transactions} in the payment file {sent.file}, to be paid on {sent.execute_on}"
+            what = f"one of {sent.transactions} in the payment file {Path(sent.file).name}, to be paid on {sent.execute_on}"
             yield _Moment(sent.written_at_ms, "in file", what, f"message {sent.message_id}")
     for row in _rows(connection, bank_payment_actions, instruction):
         yield _Moment(row.at_ms, row.action, row.reason, row.person)
@@ -164,7 +165,8 @@ def _to_claim(connection: Connection, claim: str, instruction: str) -> Iterator[
             if said is not None and said.get("instruction_id") == instruction:
                 ref = f"{row.topic}/{row.generation}/{row.partition}/{row.offset}"
                 rule = row.rule if table is journal else f"dead.{row.code}"
-                yield _Moment(row.at_ms, "claim", f"{row.reason} [{rule}]", ref)
+                # When it came: what the record says itself is the bank's time.
+                yield _Moment(row.timestamp_ms, "claim", f"{row.reason} [{rule}]", ref)
 
 
 def _cleared(connection: Connection, break_ids: list[str]) -> Iterator[_Moment]:
