@@ -125,7 +125,8 @@ def _from_book(connection: Connection, instruction: str) -> Iterator[_Moment]:
         what = f"refused: {row.reason}" if refused else f"{amount} to be paid on {row.value_on}"
         yield _Moment(row.at_ms, "taken in", what, f"key {row.key_id}" if row.key_id else None)
         for sent in connection.execute(select(bank_messages).where(bank_messages.c.message_id == row.message_id)):
-            what = f"one of {sent.transactions} in the payment file {Path(sent.file).name}, to be paid on {sent.execute_on}"
+            file = Path(sent.file).name
+            what = f"one of {sent.transactions} in the payment file {file}, to be paid on {sent.execute_on}"
             yield _Moment(sent.written_at_ms, "in file", what, f"message {sent.message_id}")
     for row in _rows(connection, bank_payment_actions, instruction):
         yield _Moment(row.at_ms, row.action, row.reason, row.person)
