@@ -15,8 +15,11 @@ from lxml import etree
 from msgspec import json
 from sqlalchemy import select
 
-from schemas.records import BankAccount, PaymentInstruction
-from sinks.ledger.tables import outbox, payments
+from schemas.records import BankAccount
+from schemas.topics import INSTRUCTIONS
+from sinks.envelope import headers_of
+from sinks.ledger.port import OutboxRow
+from sinks.ledger.tables import outbox, payments, row_columns
 from sinks.payments.keys import KeyFolder
 from streams.received import Headers
 from tests import bank
@@ -24,7 +27,7 @@ from tests import claims as make
 from tests.bank import Said
 from tests.e2e.conftest import Broker, Claimhub
 from tests.e2e.filled_ledger import FilledLedger
-from tests.lane import CODEC
+from tests.keys import newest_in
 
 DEBTOR: Final = BankAccount(name="某财产保险股份有限公司", account=bank.ACCOUNT, bank_code="102100099996")
 MATCHED, REJECTED, AMOUNT, DUPLICATE, MISSING = range(1, 6), 6, 7, 8, 9
@@ -32,7 +35,6 @@ OPENING: Final = 1_000_000_00
 FIRST, LATER = date(2026, 4, 1), date(2026, 4, 7)
 """The day the payments are made on, and the third banking day after it: the days between are a holiday."""
 
-INSTRUCTION: Final = "finance.payment-instruction.v1"
 TOLD: Final = ("finance.payment-status.v1", "finance.statement-line.v1", "finance.payment-closure.v1")
 
 
@@ -67,17 +69,12 @@ class Story:
 
     def instruct(self) -> None:
         """The instructions, signed, on their way to finance."""
-        keys = KeyFolder(self.folder / ".claimhub" / "keys")
-        keys.make("key-admin-01", "in use from today", "2026-03-01T08:00:00Z")
         producer = Producer({"bootstrap.servers": self._kafka.address})
+        instructed = select(*row_columns(outbox)).where(outbox.c.topic == INSTRUCTIONS).order_by(outbox.c.seq)
         with self._ledger.engine() as engine, engine.begin() as connection:
-            rows = connection.execute(select(outbox).where(outbox.c.topic == INSTRUCTION).order_by(outbox.c.seq)).all()
+            rows = [OutboxRow(*row) for row in connection.execute(instructed)]
         for row in rows:
-            record = CODEC.decode(INSTRUCTION, row.value, [])
-            assert isinstance(record, PaymentInstruction)
-            place = [("lane", b"0"), ("seq", b"%d" % row.seq)]
-            headers: list[tuple[str, str | bytes | None]] = [*place, *keys.signing()(record, 0, row.seq)]
-            producer.produce(INSTRUCTION, row.value, row.key, 0, headers=headers)
+            producer.produce(row.topic, row.value, row.key, 0, headers=list(headers_of(row)))
         assert producer.flush(10) == 0
 
     def take(self) -> None:
@@ -121,7 +118,11 @@ class Story:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def story(
-    request: pytest.FixtureRequest, claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    request: pytest.FixtureRequest,
+    claimhub: Claimhub,
+    keys: KeyFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> Iterator[Story]:
     """The story's beginning, in each kind of ledger, with a broker of its own: finance reads it from its beginning."""
     monkeypatch.setenv("CLAIMHUB_DEBTOR_ACCOUNTS", json.encode({"CNY": DEBTOR}).decode())
@@ -129,9 +130,8 @@ def story(
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_ledger")
         monkeypatch.setenv("CLAIMHUB_LEDGER", url)
-    ledger = FilledLedger(url)
+    ledger = FilledLedger(url, newest_in(keys))
     folder = tmp_path / ".claimhub"
-    folder.mkdir(exist_ok=True)
     kafka = Broker()
     kafka.since_now()
     (folder / "embedded-broker").write_text(kafka.address)  # as a running hub writes it
