@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select
 from connectors.bank.xml import BadXml
 from sinks.ledger.bank_tables import bank_messages
 from streams.commands import broker, show
+from streams.commands.export import debtor_accounts
 from streams.commands.failures import WrongInput
 from streams.commands.ledger import open_engine
 from streams.commands.send import open_codec
@@ -45,13 +46,13 @@ def run_reconciliation(settings: Settings, files: Sequence[Path], as_of: str | N
     """Take each file, in the order given, raise a break for each payment that is overdue by `as_of`, or today, and send
     what the claims are to hear, what an earlier run has left too. A file that may not be read stops none of the others.
 
-    Raises WrongInput for a day that is none, LedgerUnavailable, and Unavailable, RegistryUnavailable or UnknownSchema
-    when everything was taken and the claims were not told of all.
+    Raises WrongInput for a day that is none, SettingsError, LedgerUnavailable; and Unavailable, RegistryUnavailable or
+    UnknownSchema when everything was taken and the claims were not told of all.
     """
     now_ms = time.time_ns() // 1_000_000
     day = _day(as_of, now_ms)
     with open_engine(settings, "BEGIN IMMEDIATE") as engine:
-        ours = _own_accounts(engine)
+        ours = own_accounts(engine, settings)
         found = Reconciled([], [], 0, 0, 0)
         for path in files:
             try:
@@ -91,11 +92,12 @@ def _kinds(breaks: dict[str, int]) -> str:
     return ", ".join(f"{number} {kind}" for kind, number in sorted(breaks.items()))
 
 
-def _own_accounts(engine: Engine) -> Accounts:
-    """The accounts that payments are made from."""
+def own_accounts(engine: Engine, settings: Settings) -> Accounts:
+    """The accounts that payments are made from, and those that they were made from before. Raises SettingsError."""
     c = bank_messages.c
     with engine.connect() as book:
-        return {(row.account, row.currency) for row in book.execute(select(c.account, c.currency).distinct())}
+        before = {(row.account, row.currency) for row in book.execute(select(c.account, c.currency).distinct())}
+    return before | {(it.account, currency) for currency, it in debtor_accounts(settings).items()}
 
 
 def _day(as_of: str | None, now_ms: int) -> date:

@@ -117,11 +117,12 @@ def test_a_status_moves_a_payment_by_rank_and_its_claim_hears_of_it(
 
 
 def test_in_one_file_statuses_count_in_its_order(book: Engine, tmp_path: Path) -> None:
-    """A rejection after ACSP leaves nobody knowing."""
-    pay(book, "PI-1")
-    take_in(book, tmp_path, bank.report([Said("ACSP", "PI-1"), Said("RJCT", "PI-1", "AC01")]))
+    """A rejection after ACSP leaves nobody knowing; each payment moves to a state of its own."""
+    pay(book, "PI-1", "PI-2", "PI-3")
+    said = [Said("ACSP", "PI-1"), Said("ACSC", "PI-2"), Said("RJCT", "PI-1", "AC01"), Said("RJCT", "PI-3", "AC01")]
+    take_in(book, tmp_path, bank.report(said))
 
-    assert states(book) == {"PI-1": "unknown"} and breaks(book) == []
+    assert states(book) == {"PI-1": "unknown", "PI-2": "settled", "PI-3": "rejected"} and breaks(book) == []
 
 
 def test_a_status_of_the_whole_is_that_of_each_payment_not_named_itself(book: Engine, tmp_path: Path) -> None:

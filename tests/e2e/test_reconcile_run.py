@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec import json
 
 from tests import bank, book
 from tests.bank import Entry, Said
@@ -92,3 +93,16 @@ def test_a_day_that_is_none_is_refused_before_anything_is_taken(
     ran = claimhub("reconcile", "run", *files, "--as-of", "yesterday")
 
     assert ran.code == 2 and "--as-of is not a day" in ran.err and claimhub("breaks", "ls", "--json").json == []
+
+
+def test_an_account_to_pay_from_is_ours_before_the_first_payment(
+    claimhub: Claimhub, ledger: FilledLedger, kafka: Broker, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the settings name it; else its statement is that of a foreign account."""
+    foreign = claimhub("reconcile", "run", files[1], "--json").json["files"][0]["breaks"]
+    other = bank.put(files[1].parent, "next.xml", bank.statement([Entry(5_00)], 2, message_id="BANK-2"))
+    account = {"name": "Test Property and Casualty", "account": bank.ACCOUNT, "bank_code": "102100099996"}
+    monkeypatch.setenv("CLAIMHUB_DEBTOR_ACCOUNTS", json.encode({"CNY": account}).decode())
+    ours = claimhub("reconcile", "run", other, "--json").json["files"][0]
+
+    assert foreign == {"orphan": 1} and (ours["other"], ours["breaks"]) == (1, {})

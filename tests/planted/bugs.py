@@ -10,6 +10,7 @@ RELAY: Final = "tests/unit/test_relay.py::"
 DELIVERIES: Final = "tests/unit/test_relay_deliveries.py::"
 HUB: Final = "tests/integration/test_hub_embedded.py::"
 INTAKE: Final = "tests/integration/test_intake.py::"
+BANK_FILE: Final = "tests/contract/test_take_bank_file.py::"
 SIMULATION: Final = "tests/simulation/test_simulation.py::"
 
 
@@ -290,5 +291,21 @@ BUGS: Final = (
             "tests/contract/test_clearing.py::test_the_same_person_cannot_confirm",
             "tests/e2e/test_clearing.py::test_what_is_not_two_people_or_cannot_be_is_refused",
         ),
+    ),
+    Bug(
+        "a line that is not booked yet counts as money",
+        "a payment that the bank may still refuse stands as paid, and its claim tells the payee so",
+        "streams/reconciliation/bank_file.py",
+        "        if entry.status != _BOOKED:\n",
+        "        if entry.status is None:\n",
+        (f"{BANK_FILE}test_a_booked_line_is_a_payment_a_return_a_break_or_other",),
+    ),
+    Bug(
+        "a rejection as a duplicate taken for a rejection",
+        "the earlier send has probably landed: the claim is paid a second time",
+        "streams/reconciliation/matching.py",
+        "reason_code in MAYBE_PAID:\n        return BankState.UNKNOWN\n",
+        "reason_code in MAYBE_PAID:\n        return said\n",
+        (f"{BANK_FILE}test_a_rejection_as_a_duplicate_leaves_the_end_unknown",),
     ),
 )
