@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from confluent_kafka import Producer
 from lxml import etree
 from msgspec import json
 from sqlalchemy import select
 
 from schemas.records import BankAccount
-from schemas.topics import INSTRUCTIONS
-from sinks.envelope import headers_of
-from sinks.ledger.port import OutboxRow
-from sinks.ledger.tables import outbox, payments, row_columns
+from sinks.ledger.tables import payments
 from sinks.payments.keys import KeyFolder
 from streams.received import Headers
 from tests import bank
@@ -68,14 +64,8 @@ class Story:
         self.ids = {number: ledger.instructions(claim(number))[0] for number in range(1, 10)}
 
     def instruct(self) -> None:
-        """The instructions, signed, on their way to finance."""
-        producer = Producer({"bootstrap.servers": self._kafka.address})
-        instructed = select(*row_columns(outbox)).where(outbox.c.topic == INSTRUCTIONS).order_by(outbox.c.seq)
-        with self._ledger.engine() as engine, engine.begin() as connection:
-            rows = [OutboxRow(*row) for row in connection.execute(instructed)]
-        for row in rows:
-            producer.produce(row.topic, row.value, row.key, 0, headers=list(headers_of(row)))
-        assert producer.flush(10) == 0
+        """All that the hub has to say, the instructions among it, is on its way."""
+        self._ledger.publish(self._kafka.address)
 
     def take(self) -> None:
         """The hub takes what finance told the claims since."""
