@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from sinks.ledger.bank_tables import bank_payment_actions, bank_payments
 from sinks.payments.book import BankState, PaymentAction
+from sinks.payments.people import same_person
 
 HUB: Final = "claimhub"
 """Who holds what a payment file cannot carry."""
@@ -31,7 +32,7 @@ def release(book: Connection, instruction_id: str, person: str, reason: str, now
     held_by = book.execute(select(c.held_by).where(one, c.state == BankState.HELD)).scalar_one_or_none()
     if held_by is None:
         raise NotHeld(_why(book, instruction_id, "only a payment that is held can be released"))
-    if held_by == person:
+    if same_person(held_by, person):
         raise NotHeld(f"{instruction_id} is held by {person}: somebody else has to release it. Nothing was changed")
     held = update(bank_payments).where(one, c.state == BankState.HELD, c.held_by == held_by)
     if book.execute(held.values(state=BankState.DUE, held_by=None, reason=None)).rowcount != 1:

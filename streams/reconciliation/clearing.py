@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sinks.ledger.bank_tables import break_actions
 from sinks.payments.book import BreakAction, Resolution
+from sinks.payments.people import same_person
 
 
 class Refused(Exception):
@@ -83,7 +84,7 @@ def resolve(standing: Standing, break_id: str, person: str, end: Resolution, rea
     _check_open(standing, break_id)
     waiting = standing.proposed
     confirms = waiting is not None and waiting.resolution is end
-    if confirms and waiting is not None and _same_person(waiting.person, person):
+    if confirms and waiting is not None and same_person(waiting.person, person):
         raise Refused(f"{waiting.person} has proposed that {break_id} ends as {end}: another person has to confirm it")
     return Action(
         break_id=break_id,
@@ -126,8 +127,3 @@ def _check_open(standing: Standing, break_id: str) -> None:
     if ended := standing.resolved:
         people = f"{ended.proposed_by} and {ended.person}"
         raise Refused(f"{break_id} was resolved as {ended.resolution} by {people}, and that is final")
-
-
-def _same_person(one: str, other: str) -> bool:
-    """However a name is spelt: small or large letters, and blanks, make no second person."""
-    return "".join(one.split()).casefold() == "".join(other.split()).casefold()

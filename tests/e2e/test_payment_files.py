@@ -34,7 +34,7 @@ def test_a_day_at_finances_desk(claimhub: Claimhub, desk: FinanceDesk) -> None:
     looked = claimhub("payments", "export", *AS_OF)
     held = claimhub("payments", "hold", FIRST, *HOLD)
     exported = claimhub("payments", "export", *AS_OF, "--out", "bank", "--json")
-    alone = claimhub("payments", "release", FIRST, *HOLD)
+    alone = claimhub("payments", "release", FIRST, "--person", "Cashier-01 ", "--reason", "it is me")
     freed = claimhub("payments", "release", FIRST, "--person", "cashier-02", "--reason", "it is right", "--json")
     rest = claimhub("payments", "export", *AS_OF, "--out", "bank")
     again = claimhub("payments", "export", *AS_OF, "--out", "bank", "--json")

@@ -285,7 +285,7 @@ BUGS: Final = (
         "the same person confirms",
         "one person alone says that a payment was made, or that it may be paid once more",
         "streams/reconciliation/clearing.py",
-        "    if confirms and waiting is not None and _same_person(waiting.person, person):\n",
+        "    if confirms and waiting is not None and same_person(waiting.person, person):\n",
         "    if confirms and waiting is not None and not person:\n",
         (
             "tests/contract/test_clearing.py::test_the_same_person_cannot_confirm",
