@@ -64,6 +64,11 @@ class FinanceDesk:
             book.execute(delete(topics))
             book.execute(insert(topics), rows)
 
+    def move(self, ledger: str) -> None:
+        """Go on with this ledger."""
+        self.ledger = ledger
+        self.settings = self.settings.model_copy(update={"ledger": ledger})
+
     def payment(self, number: int = 1, **changes: object) -> PaymentInstruction:
         """An instruction of 100 yuan and `number` fen, due on DAY."""
         usual: dict[str, Any] = {

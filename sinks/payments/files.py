@@ -57,7 +57,18 @@ def hold_unwritable(book: Connection, codec: Codec, day: Day, now_ms: int) -> No
             hold(book, refused.instruction_id, HUB, str(refused), now_ms)
 
 
-def put_into_files(
+def send_out(
+    engine: Engine, codec: Codec, debtors: Mapping[str, BankAccount], day: Day, folder: Path, now_ms: int
+) -> list[Path]:
+    """Put what is due, and what the bank is to be asked back, into messages and write their files, after those that an
+    earlier run has left; what was written. Raises NotWritten."""
+    written = write_files(engine, now_ms)
+    _put_into_messages(engine, codec, debtors, day, folder, now_ms)
+    _ask_for_stops(engine, debtors, day, folder, now_ms)
+    return [*written, *write_files(engine, now_ms)]
+
+
+def _put_into_messages(
     engine: Engine, codec: Codec, debtors: Mapping[str, BankAccount], day: Day, folder: Path, now_ms: int
 ) -> None:
     """Put what is due into messages, each in a transaction of its own: of one account, so many payments at most."""
@@ -71,7 +82,7 @@ def put_into_files(
                     _send(book, Batch(debtor, day.execute_on, some), folder, now_ms)
 
 
-def ask_for_stops(engine: Engine, debtors: Mapping[str, BankAccount], day: Day, folder: Path, now_ms: int) -> None:
+def _ask_for_stops(engine: Engine, debtors: Mapping[str, BankAccount], day: Day, folder: Path, now_ms: int) -> None:
     """Put what the bank is to be asked back into messages, one for each payment file."""
     asked, p, m = bank_cancellations.c, bank_payments.c, bank_messages.c
     query = (

@@ -22,7 +22,7 @@ from sinks.ledger.tables import topics
 from sinks.payments import cancellations, instructions
 from sinks.payments.book import BankState
 from sinks.payments.cancellations import CancellationDesk
-from sinks.payments.files import Day, ask_for_stops, hold_unwritable, put_into_files, write_files
+from sinks.payments.files import Day, hold_unwritable, send_out
 from sinks.payments.following import TopicNow, follow
 from sinks.payments.instructions import InstructionDesk, TakenIn
 from sinks.payments.keys import KeyFolder
@@ -116,10 +116,7 @@ def export(settings: Settings, out: Path | None, as_of: str | None) -> Exported:
             hold_unwritable(book, codec, day, now_ms)
         written = []
         if folder is not None:
-            written = write_files(engine, now_ms)
-            put_into_files(engine, codec, debtors, day, folder, now_ms)
-            ask_for_stops(engine, debtors, day, folder, now_ms)
-            written += write_files(engine, now_ms)
+            written = send_out(engine, codec, debtors, day, folder, now_ms)
         publish(engine, codec, client_options(settings), now_ms)
         with engine.begin() as book:
             return _read(book, day, debtors, taken, [str(file) for file in written])
