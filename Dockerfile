@@ -15,7 +15,8 @@ COPY streams streams
 RUN pip install --no-deps --no-build-isolation .
 
 FROM python:3.11.14-slim-bookworm
-RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/claimhub claimhub
+RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/claimhub claimhub \
+    && install --directory --owner claimhub --mode 0700 /keys
 COPY --from=build /opt/claimhub /opt/claimhub
 ENV PATH=/opt/claimhub/bin:$PATH
 USER claimhub

@@ -37,5 +37,6 @@ def show_next_steps(services: "Iterable[ServiceStatus]") -> None:
         show.line(f"export {VARIABLES[name]}={address}")
     register = ["claimhub schemas register"] if "registry" in running else []
     show.note("Set these in your shell, then run:")
-    for command in ("claimhub migrate", "claimhub topics apply", *register, "claimhub up"):
+    commands = ("claimhub migrate", "claimhub topics apply", *register, "claimhub keys new --by NAME --reason TEXT")
+    for command in (*commands, "claimhub up"):
         show.note(f"  {command}")

@@ -13,13 +13,24 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from sqlalchemy import Engine, select
 
 from sinks.ledger.tables import lanes
+from sinks.payments.keys import KeyFolder
+from streams.commands.keys import verify_topic
 from streams.demo.departments import Departments
 from streams.demo.stories import Said
 from streams.exits import Exit
 from streams.stack.postgres import Postgres
 from tests import services
 from tests.integration.hub_world import LANES, TIMELESS, fresh_topics, hub_settings, instruction_ids
-from tests.integration.workers import LIMIT_S, check_all_paid_once, records, surroundings, told, wait_until, worker
+from tests.integration.workers import (
+    LIMIT_S,
+    check_all_paid_once,
+    claimhub,
+    records,
+    surroundings,
+    told,
+    wait_until,
+    worker,
+)
 
 NOTICE: Final = "reporting.loss-notice.v1"
 UNREAD: Final = "investigation.finding.v1"
@@ -109,6 +120,37 @@ def test_a_topic_made_anew_under_a_running_worker_ends_it(
         process.wait(LIMIT_S)
     (left,) = [line for line in (tmp_path / "stderr").read_text().splitlines() if '"leaving"' in line]
     assert f"topic {topic}" in left
+
+
+@pytest.mark.slow
+def test_keys_follow_one_another_while_two_workers_sign(kafka_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """Without a stop: each worker takes up the new key, then the old one is retired. What both signed is good, nothing
+    is unsigned, and finance refused nothing."""
+    settings = hub_settings(kafka_url, postgres_url, tmp_path)
+    by = ("--by", "key-admin-01", "--reason", "rotation")
+
+    def signed_by(key: str) -> set[str]:
+        """The partitions with an instruction that is signed with this key."""
+        return {one.record.split("/")[1] for one in verify_topic(settings).instructions if one.key_id == key}
+
+    with fresh_topics(kafka_url), surroundings(settings) as around, worker(settings), worker(settings):
+        with _load(around.departments) as sent:
+            wait_until(lambda: len(_owners(around.engine)) == 2, "the lanes were never shared")
+            (old,) = KeyFolder(settings.keys).read()
+            wait_until(lambda: len(signed_by(old)) == LANES, "the workers did not sign")
+            assert claimhub(settings, "keys", "new", *by).returncode == 0
+            new = KeyFolder(settings.keys).newest_live().key_id
+            wait_until(lambda: len(signed_by(new)) == LANES, "a worker did not take up the new key")
+            assert claimhub(settings, "keys", "retire", old, *by).returncode == 0
+            retired = len(sent)
+            wait_until(lambda: len(sent) > retired, "no record came after the old key was retired")
+        around.idle.wait(LIMIT_S)
+        verified = verify_topic(settings)
+        check_all_paid_once(around.engine, sent, instruction_ids(kafka_url))
+
+    assert verified.ok
+    assert {one.key_id for one in verified.instructions} == {old, new}
+    assert around.finance.refused == {}
 
 
 def _owners(engine: Engine) -> set[str]:

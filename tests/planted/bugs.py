@@ -266,6 +266,24 @@ BUGS: Final = (
         (f"{SIMULATION}test_no_seed_breaks_a_promise",),
     ),
     Bug(
+        "the payee left out of what is signed",
+        "whoever can write to the topic has a genuine instruction paid to an account of theirs",
+        "schemas/signing.py",
+        "        sha256(_netstrings(payee.name, payee.account, payee.bank_code)).hexdigest(),\n",
+        "",
+        ("tests/unit/schemas/test_signing.py::test_another_payee_of_the_same_letters_is_another_payee",),
+    ),
+    Bug(
+        "a signature not looked at by who pays",
+        "any record on the topic is money: a forged instruction stands in the next payment file",
+        "sinks/payments/instructions.py",
+        '            "state": BankState.DUE if good else BankState.REFUSED,\n',
+        '            "state": BankState.DUE,\n',
+        (
+            "tests/contract/test_payment_files.py::test_a_forged_instruction_is_never_paid_and_takes_no_genuine_ones_place",
+        ),
+    ),
+    Bug(
         "float money",
         "a settlement falls a minor unit short",
         "streams/rules/settlement.py",

@@ -145,6 +145,13 @@ def test_passwords_come_from_files_and_volumes_are_declared() -> None:
     assert all(secret["file"].startswith(".claimhub/") for secret in COMPOSE["secrets"].values())
 
 
+def test_the_keys_live_in_a_volume_that_only_the_worker_has() -> None:
+    """They outlive the container, which keeps nothing else; its user may write there, and nobody else may read."""
+    folder = SERVICES["worker"]["environment"]["CLAIMHUB_KEYS_DIR"]
+    assert [name for name, it in SERVICES.items() if f"keys:{folder}" in it.get("volumes", [])] == ["worker"]
+    assert f"install --directory --owner claimhub --mode 0700 {folder}\n" in (ROOT / "Dockerfile").read_text()
+
+
 def test_prometheus_scrapes_the_port_the_worker_serves() -> None:
     """The scrape configuration and the compose file agree."""
     (job,) = yaml.safe_load((ROOT / "monitoring/prometheus/prometheus.yml").read_text())["scrape_configs"]
