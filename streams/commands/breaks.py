@@ -156,11 +156,9 @@ def _of_lanes(connection: Connection, now_ms: int) -> Iterator[RaisedBreak]:
     c = outbox.c
     # Written out, not bound: so that the databases see that the index on breaks serves.
     query = select(c.at_ms, c.value).where(c.topic == literal_column(f"'{BREAKS}'")).order_by(c.at_ms, c.lane, c.seq)
-    waiting = {
-        f"{topic}/{generation}/{partition}/{offset}" for topic, generation, partition, offset in _parked(connection)
-    }
     rows = [(at_ms, read_written(BREAKS, value)) for at_ms, value in connection.execute(query)]
     said = [(at_ms, fields) for at_ms, fields in rows if fields is not None]
+    waiting = _parked(connection) if said else set()
     unknown = [fields["about"] for _, fields in said if fields["kind"] == BreakKind.UNKNOWN]
     states = _states(connection, unknown) if unknown else {}
     for at_ms, fields in said:
@@ -242,9 +240,15 @@ def _states(connection: Connection, instructions: list[str]) -> dict[str, Paymen
     return found
 
 
-def _parked(connection: Connection) -> list[tuple[Any, ...]]:
+def _parked(connection: Connection) -> set[str]:
+    """The places of the records that wait."""
     c = parked.c
-    return [tuple(row) for row in connection.execute(select(c.topic, c.generation, c.partition, c.offset))]
+    return {
+        f"{topic}/{generation}/{partition}/{offset}"
+        for topic, generation, partition, offset in connection.execute(
+            select(c.topic, c.generation, c.partition, c.offset)
+        )
+    }
 
 
 def _amount(minor: int | None, currency: str | None) -> str | None:

@@ -1,6 +1,8 @@
 """How people clear a break, on each kind of database: two of them, and nothing they did is ever changed."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -100,3 +102,34 @@ def test_what_people_did_is_append_only(book: Engine, change: str) -> None:
     say(book, "clerk-2", PAID)
     with pytest.raises(DBAPIError, match="append-only"), book.begin() as connection:
         connection.execute(text(change))
+
+
+@given(
+    calls=st.lists(
+        st.tuples(st.sampled_from(["clerk-1", "CLERK-1", "clerk-2", "clerk-3"]), st.sampled_from([*Resolution, None])),
+        max_size=12,
+    )
+)
+def test_whoever_says_what_in_whatever_order_two_people_end_it_or_nobody(
+    calls: list[tuple[str, Resolution | None]],
+) -> None:
+    """The last proposal before the end is another person's and says the same; nothing comes after it."""
+    standing = Standing()
+    for person, end in calls:
+        try:
+            if end is None:
+                did = assign(standing, BREAK, person, person, "mine", 1)
+            else:
+                did = resolve(standing, BREAK, person, end, "so", 1)
+        except Refused:
+            continue
+        assert standing.resolved is None
+        standing = Standing((*standing.actions, did))
+    proposals = [it for it in standing.actions if it.action is BreakAction.PROPOSED]
+    ended = standing.resolved
+
+    assert [it.number for it in standing.actions] == list(range(1, len(standing.actions) + 1))
+    if ended is not None:
+        assert standing.actions[-1] is ended and proposals[-1].resolution is ended.resolution
+        assert proposals[-1].person == ended.proposed_by
+        assert ended.person.casefold() != proposals[-1].person.casefold()
