@@ -82,8 +82,7 @@ class XmlFile:
                 if len(around) > DEEPEST:
                     raise BadXml(f"line {element.sourceline}: elements lie more than {DEEPEST} deep")
                 continue
-            around.pop()
-            if name_of(element) in names:
+            if around.pop() in names:
                 yield Piece(element, tuple(around))
                 _forget(element)
 

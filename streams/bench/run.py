@@ -16,6 +16,7 @@ from streams.bench.growth import growth
 from streams.bench.latency import latency
 from streams.bench.memory import memory
 from streams.bench.peers import peers
+from streams.bench.reconcile import reconcile
 from streams.bench.sizes import FULL, Sizes
 from streams.bench.stalls import stalls
 from streams.bench.start_up import start_up
@@ -35,6 +36,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "start-up": start_up,
     "memory": memory,
     "stalls": stalls,
+    "reconcile": reconcile,
     "peers": peers,
 }
 """What can be measured, in the order in which it is."""

@@ -29,6 +29,8 @@ class Sizes(NamedTuple):
     stalls: tuple[str, ...] = ("leave", "kill", "freeze")
     broker_restart: bool = True
     drain_records: int = 100_000
+    statement_lines: int = 100_000
+    """Of a bank's statement, each one an open payment."""
     peers: tuple[str, ...] = ("faust", "kafka_streams")
     faust_s: float = 15.0
     """How long per-event Faust is measured."""

@@ -27,7 +27,7 @@ from sinks.ledger.bank_tables import (
     bank_statuses,
 )
 from sinks.payments.book import RANK, BankState, EntryKind, MessageKind
-from sinks.payments.new_rows import insert_new, insert_rows
+from sinks.payments.new_rows import among, insert_new, insert_rows
 from sinks.payments.records import add_records
 from streams.reconciliation.bank_file import ADVICE, STATUSES, BankFile, Line, bank_file
 from streams.reconciliation.found import BookBreak, OfAccount, Source, book_break
@@ -297,9 +297,9 @@ class _Taking:
         """Payments by instruction id and by UETR."""
         c, wanted = bank_payments.c, list(ids)
         query = select(c.instruction_id, c.claim, c.amount_minor, c.currency, c.uetr, c.state)
-        rows = list(self._book.execute(query.where(c.instruction_id.in_(wanted)))) if wanted else []
+        rows = list(self._book.execute(query.where(among(self._book, c.instruction_id, wanted)))) if wanted else []
         if by_uetr := list(uetrs):
-            rows += self._book.execute(query.where(c.uetr.in_(by_uetr)))
+            rows += self._book.execute(query.where(among(self._book, c.uetr, by_uetr)))
         found = {row[0]: Payment(*row[:5], state=BankState(row[5])) for row in rows}
         if found:
             self._count_booked(found)
@@ -312,7 +312,7 @@ class _Taking:
         of = (entry.instruction_id, file.message, entry.kind, entry.amount_minor, entry.currency)
         query = select(*of, func.count()).join_from(bank_entries, bank_files, entry.sha256 == file.sha256)
         for id_, message, kind, minor, currency, number in self._book.execute(
-            query.where(entry.instruction_id.in_(list(found))).group_by(*of)
+            query.where(among(self._book, entry.instruction_id, found)).group_by(*of)
         ):
             payment = found[id_]
             booked = payment.on_advices if message == ADVICE else payment.on_statements
@@ -320,7 +320,7 @@ class _Taking:
 
     def _see_under_way(self, found: dict[str, Payment]) -> None:
         c = bank_statuses.c
-        told = select(c.instruction_id).where(c.instruction_id.in_(list(found)), c.code == UNDER_WAY)
+        told = select(c.instruction_id).where(among(self._book, c.instruction_id, found), c.code == UNDER_WAY)
         for id_ in self._book.execute(told).scalars():
             found[id_].under_way = True
 
@@ -347,7 +347,7 @@ class _Taking:
             ids = [id_ for id_, moved in outcome.moved.items() if moved is state]
             below = [it for it, rank in RANK.items() if rank < RANK[state]]
             c = bank_payments.c
-            moved = update(bank_payments).where(c.instruction_id.in_(ids), c.state.in_(below))
+            moved = update(bank_payments).where(among(self._book, c.instruction_id, ids), c.state.in_(below))
             self._book.execute(moved.values(state=state))
         kinds = Counter(it["kind"] for it in outcome.entries)
         self._taken.statuses += len(outcome.statuses)

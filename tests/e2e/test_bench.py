@@ -33,6 +33,7 @@ TINY: Final = Sizes(
     stalls=("leave",),
     broker_restart=False,
     drain_records=20_000,
+    statement_lines=1000,
     peers=("faust",),
     faust_s=2,
 )
