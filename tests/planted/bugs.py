@@ -326,4 +326,15 @@ BUGS: Final = (
         "reason_code in MAYBE_PAID:\n        return said\n",
         (f"{BANK_FILE}test_a_rejection_as_a_duplicate_leaves_the_end_unknown",),
     ),
+    Bug(
+        "people above the bank",
+        "two people make unpaid what the bank has booked, and the claim pays it once more",
+        "streams/reconciliation/closures.py",
+        "        if state in _SAYS_OTHERWISE[end]:\n",
+        "        if state == _SAYS_OTHERWISE[end]:\n",
+        (
+            "tests/contract/test_closures.py::test_where_a_payment_stands_that_two_people_close",
+            "tests/e2e/test_clearing.py::test_what_is_not_two_people_or_cannot_be_is_refused",
+        ),
+    ),
 )
