@@ -104,13 +104,14 @@ def migrate() -> None:
 @app.command()
 def demo(
     every: Annotated[bool, typer.Option("--all", help="Every story, not only the three short ones.")] = False,
+    bank: Annotated[bool, typer.Option("--bank", help="Payments that go wrong, with the files of a bank.")] = False,
     stack: Annotated[bool, typer.Option("--stack", help="On Kafka and PostgreSQL, started for it.")] = False,
     as_json: Json = False,
 ) -> None:
     """Play three claims, or all that there is a story of, through the hub, here and now, without any service."""
     from streams.demo.play import run_demo
 
-    raise typer.Exit(run_demo(json=as_json, every=every, stack=stack))
+    raise typer.Exit(run_demo(json=as_json, every=every, stack=stack, bank=bank))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from schemas.codec import Codec
 from schemas.records import PaymentInstruction, PaymentStatus, PaymentStatusCode
 from schemas.topics import INSTRUCTIONS
 from sinks.payments.keys import KeyFolder
-from sinks.payments.signatures import Checked, Verdict, verify_instruction
+from sinks.payments.signatures import Verdict, verify_instruction
 from streams.cluster import ClientOptions
 from streams.demo.departments import Departments
 from streams.demo.stories import Answer, Said, Story
@@ -21,7 +21,7 @@ from streams.demo.stories import Answer, Said, Story
 STATUSES: Final = "finance.payment-status.v1"
 ANSWERS: Final = (Answer(PaymentStatusCode.RCVD), Answer(PaymentStatusCode.ACSC))
 """What finance says of a payment when the story does not say otherwise."""
-_WAIT_MS: Final = (60_000, 7_200_000)
+WAIT_MS: Final = (60_000, 7_200_000)
 """How long after the instruction the first answer comes, and each that follows after the one before."""
 
 
@@ -60,7 +60,7 @@ class Finance:
         self._thread = threading.Thread(target=self._run, name="finance")
         self.paid: dict[str, Paid] = {}
         self.repeats = 0
-        self.refused: dict[str, Checked] = {}
+        self.refused: list[str] = []
 
     def start(self) -> None:
         """Start reading, from the beginning of the topic."""
@@ -103,13 +103,13 @@ class Finance:
             return
         checked = verify_instruction(instruction, headers, self._keys.read())
         if checked.verdict is not Verdict.GOOD:
-            self.refused[instruction.instruction_id] = checked
+            self.refused.append(f"instruction {instruction.instruction_id}: {checked.reason}")
             return
         waiting = self._answers.get(instruction.claim)
         answers = waiting.popleft() if waiting else ANSWERS
         said, at_ms = [], instruction.issued_at_ms
         for nth, answer in enumerate(answers):
-            at_ms += _WAIT_MS[nth > 0]
+            at_ms += WAIT_MS[nth > 0]
             said.append(status_of(instruction, answer, at_ms))
         if said:
             self._departments.send(*said)

@@ -13,6 +13,7 @@ from monitoring.clock import Clock
 from schemas.topics import INBOUND, INSTRUCTIONS
 from sinks.ledger.tables import claims, lanes, outbox, positions, relay
 from streams.cluster import ClientOptions
+from streams.demo.desk import Desk
 from streams.demo.finance import Finance
 
 _LOOK_AGAIN_S: Final = 0.01
@@ -30,7 +31,9 @@ class Idle:
     Setting `abandoned`, from any thread, ends a wait.
     """
 
-    def __init__(self, engine: Engine, options: ClientOptions, finance: Finance, partitions: int, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, options: ClientOptions, finance: Finance | Desk, partitions: int, clock: Clock
+    ) -> None:
         """`clock` is the one the hub goes by."""
         self._engine = engine
         self._clock = clock
@@ -69,7 +72,7 @@ class Idle:
         if due or owed:
             return "; ".join([f"{due} claims have a clock that is due", *owed])
         if self._finance.refused:
-            return "; ".join(f"finance refuses {one}: {why.reason}" for one, why in self._finance.refused.items())
+            return f"finance refuses {'; '.join(self._finance.refused)}"
         if len(self._finance.paid) < instructed:
             return f"finance has answered {len(self._finance.paid)} of {instructed} instructions"
         return self._not_taken_in(at)

@@ -9,25 +9,29 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
+from msgspec import to_builtins
 from rich.console import Console
 from sqlalchemy import Engine
 
 from monitoring.log import configure_logging
 from schemas.codec import Codec
+from schemas.records import StatementLine
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import read_engine
 from sinks.payments.keys import KeyFolder
 from streams.app import Hub, Leave, leave_at_once, open_registry
 from streams.cluster import ClientOptions, Cluster, EmbeddedCluster, KafkaCluster
 from streams.commands import show
+from streams.commands.broker import announced
 from streams.demo.departments import Departments, NotSent
+from streams.demo.desk import ACCOUNT, Desk
 from streams.demo.ends import StoryEnd, read_story_end
 from streams.demo.finance import STATUSES, Finance
 from streams.demo.handled import Feed, Handled
 from streams.demo.idle import Idle, NotDone
 from streams.demo.report import Report, make_report, show_report
 from streams.demo.screen import Screen, open_screen
-from streams.demo.stories import Story, short_stories, stories
+from streams.demo.stories import Said, Story, bank_story, short_stories, stories
 from streams.demo.story_clock import StoryClock
 from streams.settings import EMBEDDED, Settings, load_settings
 from streams.stack.stack import Stack
@@ -51,7 +55,10 @@ class Player:
         screen: Screen,
         clock: StoryClock,
         played: Sequence[Story],
+        bank: bool,
     ) -> None:
+        """With `bank` finance has its book, and a bank that speaks in files."""
+
         def codec() -> Codec:
             return Codec(open_registry(settings), settings.max_record_bytes)
 
@@ -62,7 +69,10 @@ class Player:
         self._feed = Feed(engine)
         self._departments = Departments(options, codec(), settings.lanes)
         answers = Departments(options, codec(), settings.lanes)
-        self.finance = Finance(options, codec(), answers, settings.lanes, KeyFolder(settings.keys), played)
+        self._desk = Desk(settings, engine, codec(), clock, settings.data_dir / "bank") if bank else None
+        self.finance = self._desk or Finance(
+            options, codec(), answers, settings.lanes, KeyFolder(settings.keys), played
+        )
         self.idle = Idle(engine, options, self.finance, settings.lanes, clock)
         self._shown: set[str] = set()
         self._handled: list[Handled] = []
@@ -75,7 +85,9 @@ class Player:
             stack.callback(self.finance.stop)
             self.idle.wait(_START_LIMIT_S)
             ends = [self._play(story) for story in self._stories]
-        return make_report(self._engine, self._stories, ends, self.finance.paid, self._handled)
+        return make_report(
+            self._engine, self._stories, ends, self.finance.paid, self._handled, bank=self._desk is not None
+        )
 
     def _play(self, story: Story) -> StoryEnd:
         """Play one story; how it ended is looked at before the next one lets time pass."""
@@ -85,11 +97,22 @@ class Player:
                 self._clock.now_ms = said
                 self._wait(f"claim {story.claim}, what is due by then")
                 continue
+            if self._desk is not None and self._desk.ends_day(said.at_ms):
+                self._wait(f"the bank's statement before {said.topic} {said.event_id}")
             self._clock.now_ms = said.at_ms
             self._wait(f"claim {story.claim}, what is due before {said.topic} {said.event_id}")
-            self._departments.send(said)
+            self._send(said)
             self._wait(f"claim {story.claim}, {said.topic} {said.event_id}")
+        if self._desk is not None and self._desk.ends_day(None):
+            self._wait(f"claim {story.claim}, the bank's statement")
         return read_story_end(self._engine, story)
+
+    def _send(self, said: Said) -> None:
+        """Send a record; what stands on a statement the bank says itself, if there is one."""
+        if self._desk is not None and isinstance(said.content, StatementLine):
+            self._desk.book(said.content)
+        else:
+            self._departments.send(said)
 
     def _wait(self, what: str) -> None:
         try:
@@ -113,9 +136,9 @@ class Player:
                 self._screen.handled(record)
 
 
-def run_demo(json: bool, every: bool, stack: bool) -> int:
-    """Play the short stories, or `every` one, on the embedded broker and a fresh SQLite ledger, or on a `stack` of its
-    own: Kafka and PostgreSQL. The exit code.
+def run_demo(json: bool, every: bool, stack: bool, bank: bool) -> int:
+    """Play the short stories, or `every` one, or those of the `bank` with its files, on the embedded broker and a fresh
+    SQLite ledger, or on a `stack` of its own: Kafka and PostgreSQL. The exit code.
 
     With `json` one object goes to standard output and progress to standard error. Raises MissingPart, StackError.
     """
@@ -137,7 +160,8 @@ def run_demo(json: bool, every: bool, stack: bool) -> int:
         screen = open_screen(console)
         closing.callback(screen.close)
         try:
-            report = asyncio.run(play_in_hub(settings, cluster, screen, stories() if every else short_stories()))
+            told = (bank_story(),) if bank else stories() if every else short_stories()
+            report = asyncio.run(play_in_hub(settings, cluster, screen, told, bank=bank))
         except (NotDone, NotSent) as error:
             failures = [str(error)]
         else:
@@ -158,6 +182,8 @@ async def play_in_hub(
     screen: Screen,
     played: Sequence[Story],
     leave: Leave = leave_at_once,
+    *,
+    bank: bool = False,
 ) -> Report:
     """Start a hub on a cluster and a migrated ledger, play the stories in a thread beside its event loop, and stop it.
 
@@ -165,11 +191,12 @@ async def play_in_hub(
     """
     engine = read_engine(settings.ledger_url)
     clock = StoryClock()
-    player = Player(settings, cluster.options, engine, screen, clock, played)
+    player = Player(settings, cluster.options, engine, screen, clock, played, bank)
     hub = Hub(settings, cluster, leave, clock=clock)
     await hub.start()
     try:
-        return await asyncio.to_thread(player.play)
+        with announced(settings, cluster.options):
+            return await asyncio.to_thread(player.play)
     finally:
         player.idle.abandoned.set()
         await hub.stop()
@@ -196,4 +223,5 @@ def _real_services(settings: Settings) -> Iterator[tuple[Settings, Cluster]]:
 def _demo_settings(settings: Settings) -> Settings:
     """Everything in this process and in a folder of its own, whatever these settings name."""
     own = {"kafka": EMBEDDED, "registry": EMBEDDED, "ledger": "", "lanes": LANES, "http_port": 0}
-    return settings.model_copy(update={**own, "data_dir": settings.data_dir / "demo"})
+    accounts = {"CNY": to_builtins(ACCOUNT)}
+    return settings.model_copy(update={**own, "data_dir": settings.data_dir / "demo", "debtor_accounts": accounts})

@@ -14,9 +14,12 @@ from schemas.money import format_minor
 from sinks.ledger.tables import claims
 from sinks.ledger.verify import Verification, verify
 from streams.commands import show
+from streams.commands.breaks import RaisedBreak, read_breaks, show_breaks
 from streams.commands.dead_letters import DeadLetterRow, read_dead_letters, show_dead_letters
 from streams.commands.parked import ParkedRecord, read_parked, show_parked
 from streams.commands.payments import read_payments
+from streams.commands.reconcile_report import read_report as read_days
+from streams.commands.reports import ReportView, print_report
 from streams.demo.ends import StoryEnd
 from streams.demo.finance import Paid
 from streams.demo.handled import RELEASED, Handled
@@ -53,8 +56,9 @@ class PaymentEnd(Struct, frozen=True):
     acknowledged: tuple[str, ...]
 
 
-class Report(Struct, frozen=True):
-    """All the demo ends with; as JSON it is what `claimhub demo --json` prints."""
+class Report(Struct, frozen=True, omit_defaults=True):
+    """All the demo ends with; as JSON it is what `claimhub demo --json` prints. With a bank also what finance's book
+    and the bank say of each day, and the breaks."""
 
     stories: list[StoryEnd]
     claims: list[ClaimEnd]
@@ -62,6 +66,8 @@ class Report(Struct, frozen=True):
     dead_letters: list[DeadLetterRow]
     parked: list[ParkedRecord]
     verify: Verification
+    reconciliation: ReportView | None = None
+    breaks: list[RaisedBreak] | None = None
 
     def failures(self) -> list[str]:
         """What did not come out as the stories say."""
@@ -71,9 +77,15 @@ class Report(Struct, frozen=True):
 
 
 def make_report(
-    engine: Engine, stories: Sequence[Story], ends: list[StoryEnd], paid: dict[str, Paid], handled: Sequence[Handled]
+    engine: Engine,
+    stories: Sequence[Story],
+    ends: list[StoryEnd],
+    paid: dict[str, Paid],
+    handled: Sequence[Handled],
+    *,
+    bank: bool,
 ) -> Report:
-    """Read the ledger once the hub is idle."""
+    """Read the ledger once the hub is idle, and with a `bank` finance's book."""
     titles = {end.claim: story.title for story in stories for end in story.ends}
     released = [record.subject for record in handled if record.outcome == RELEASED]
     with engine.connect() as connection:
@@ -97,7 +109,9 @@ def make_report(
             for payment in read_payments(connection)
         ]
         dead, waiting = read_dead_letters(connection), read_parked(connection)
-    return Report(ends, claim_ends, payments, dead, waiting, verify(engine))
+        days = read_days(connection, None, None, None) if bank else None
+        breaks = read_breaks(connection, every=True) if bank else None
+    return Report(ends, claim_ends, payments, dead, waiting, verify(engine), days, breaks)
 
 
 def show_report(report: Report, data_dir: Path | None) -> None:
@@ -140,12 +154,20 @@ def show_report(report: Report, data_dir: Path | None) -> None:
     show_dead_letters(report.dead_letters)
     show.line("\nParked")
     show_parked(report.parked)
+    if report.reconciliation is not None:
+        show.line("\nFinance's book and the bank's statements, day by day")
+        print_report(report.reconciliation, as_csv=False, as_json=False)
+    if report.breaks is not None:
+        show.line("\nBreaks")
+        show_breaks(report.breaks)
     kept = sum(check.ok for check in report.verify.checks)
     show.line(f"\nVerify: {kept} of {len(report.verify.checks)} promises kept, ledger hash {report.verify.ledger_hash}")
     if data_dir is None:
         return
     show.line(f"\nThe ledger is kept in {data_dir} until the next demo. Try:")
-    for command in ("claim why C26-0001", "parked ls", "verify"):
+    first = report.claims[0].claim if report.claims else "CLAIM"
+    tried = ("payments ls", "reconcile report", "breaks ls --all") if report.breaks is not None else ("parked ls",)
+    for command in (f"claim why {first}", *tried, "verify"):
         show.line(f"  CLAIMHUB_DATA_DIR={data_dir} {_program()} {command}")
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from stdnum.cn import ric
 
 from schemas.records import PaymentStatusCode, Record
@@ -81,7 +82,8 @@ class Story(Struct, frozen=True, kw_only=True):
     """A story: what is said, in this order, and how its claims end.
 
     Without content a time in `said` only passes. `finance` has the answers to each instruction of a claim, in their
-    order; to those after it finance says that they are received and settled. The `short` ones are the demo's.
+    order; to those after it finance says that they are received and settled. The `short` ones are the demo's,
+    the `bank` ones are played with a bank's files too.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Story(Struct, frozen=True, kw_only=True):
     ends: tuple[ClaimEnd, ...]
     finance: tuple[tuple[Answer, ...], ...] = ()
     short: bool = False
+    bank: bool = False
 
 
 class _Told(Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,6 +114,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     ends: tuple[ClaimEnd, ...]
     finance: tuple[tuple[Answer, ...], ...] = ()
     short: bool = False
+    bank: bool = False
 
 
 class NoStory(Exception):
@@ -127,6 +131,30 @@ def stories() -> tuple[Story, ...]:
 def short_stories() -> tuple[Story, ...]:
     """Those that show the hub in less than a minute."""
     return tuple(story for story in stories() if story.short)
+
+
+def bank_story() -> Story:
+    """Those of payments that the bank rejects, does not know the end of, and brings back, as one: its days are the
+    bank's. Where the bank tells of what it has paid on its statements too, what is settled ends as booked."""
+    together = [story for story in stories() if story.bank]
+    said = [it for story in together for it in story.said]
+    return Story(
+        name="bank",
+        title="payments that go wrong, with the files of a bank",
+        claim=together[0].claim,
+        said=tuple(sorted(said, key=lambda it: it if isinstance(it, int) else it.at_ms)),
+        ends=tuple([_booked(end) for story in together for end in story.ends]),
+    )
+
+
+def bank_answers() -> dict[str, tuple[tuple[Answer, ...], ...]]:
+    """What the bank says of each instruction of a claim, by claim."""
+    return {story.claim: story.finance for story in stories() if story.bank}
+
+
+def _booked(end: ClaimEnd) -> ClaimEnd:
+    instructions = [replace(it, state="booked") if it.state == "settled" else it for it in end.instructions]
+    return replace(end, instructions=tuple(instructions))
 
 
 def read_story(name: str, text: str) -> Story:
@@ -149,6 +177,7 @@ def read_story(name: str, text: str) -> Story:
         ends=file.ends,
         finance=file.finance,
         short=file.short,
+        bank=file.bank,
     )
 
 

@@ -169,15 +169,6 @@ class Matching:
         )
         if code not in _CODES:
             return  # kept; no state follows from it
-        if code == PaymentStatusCode.RJCT and reason_code in MAYBE_PAID:
-            self._break(
-                BreakKind.DUPLICATE,
-                f"{payment.instruction_id}|status",
-                status.line,
-                "TxInfAndSts",
-                f"the bank says RJCT {reason_code}: an earlier send of {_described(payment)} has probably landed",
-                payment=payment,
-            )
         self._move(payment, _after(payment, PaymentStatusCode(code), reason_code))
         payment.under_way |= code == UNDER_WAY
         record = PaymentStatus(

@@ -24,10 +24,11 @@ from sinks.ledger.bank_tables import (
 from sinks.ledger.open import read_engine
 from sinks.ledger.verify import verify
 from sinks.payments.book import RANK, BankState
+from streams.demo import bank_says as bank
+from streams.demo.bank_says import ACCOUNT, Entry, Said, Tx
 from streams.reconciliation.take import take
-from tests import bank, claims
 from tests import book as make
-from tests.bank import ACCOUNT, Entry, Said, Tx
+from tests import claims
 from tests.ledgers import make_ledger
 
 OURS: Final = {(ACCOUNT, "CNY")}

@@ -17,10 +17,10 @@ from sqlalchemy import select
 from schemas.records import BankAccount
 from sinks.ledger.tables import payments
 from sinks.payments.keys import KeyFolder
+from streams.demo import bank_says as bank
+from streams.demo.bank_says import Said
 from streams.received import Headers
-from tests import bank
 from tests import claims as make
-from tests.bank import Said
 from tests.e2e.conftest import Broker, Claimhub
 from tests.e2e.filled_ledger import FilledLedger
 from tests.keys import newest_in

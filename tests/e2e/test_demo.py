@@ -172,3 +172,32 @@ def _start(folder: Path, words: list[str], more: Mapping[str, str] = {}) -> subp
     return subprocess.Popen(
         [CLAIMHUB, *words], cwd=folder, env={**environment, **more}, stdout=pipe, stderr=pipe, text=True
     )
+
+
+@pytest.mark.slow
+def test_the_demo_with_a_bank_pays_through_files(tmp_path: Path) -> None:
+    """A payment is rejected, corrected and paid, one is found on the statement after nobody knew, one comes back and is
+    paid elsewhere: by payment files and the bank's own, which add up day by day."""
+    process = _start(tmp_path, ["demo", "--bank", "--json"])
+    out, _ = process.communicate(timeout=LIMIT_S)
+    report: dict[str, Any] = json.loads(out)
+
+    assert process.returncode == 0 and [story["differences"] for story in report["stories"]] == [[]]
+    states = [(payment["claim"], payment["state"], payment["acknowledged"]) for payment in report["payments"]]
+    assert sorted(states) == [
+        ("C26-0009", "booked", ["RCVD", "ACSC"]),
+        ("C26-0009", "rejected", ["RCVD", "RJCT"]),
+        ("C26-0010", "booked", ["RCVD", "RJCT"]),
+        ("C26-0011", "booked", ["RCVD", "ACSC"]),
+        ("C26-0011", "returned", ["RCVD", "ACSC"]),
+    ]
+    days = [
+        dict(zip(report["reconciliation"]["columns"], row, strict=True)) for row in report["reconciliation"]["rows"]
+    ]
+    assert len(days) == 5 and all(day["adds_up"] for day in days)
+    assert sum(day["difference_minor"] for day in days) == 0
+    assert [day["closing_minor"] for day in days[:-1]] == [day["opening_minor"] for day in days[1:]]
+    assert {(it["kind"], it["open"]) for it in report["breaks"]} == {("unknown", False), ("returned", True)}
+    bank = tmp_path / ".claimhub" / "demo" / "bank"
+    assert len(list((bank / "out").glob("*.xml"))) == 5 and len(list((bank / "in").glob("*-camt.053.xml"))) == 5
+    assert report["verify"]["ok"]

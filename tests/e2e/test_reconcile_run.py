@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from msgspec import json
 
-from tests import bank, book
-from tests.bank import Entry, Said
+from streams.demo import bank_says as bank
+from streams.demo.bank_says import Entry, Said
+from tests import book
 from tests.e2e.conftest import Broker, Claimhub
 from tests.e2e.filled_ledger import FilledLedger
 

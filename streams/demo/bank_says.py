@@ -1,5 +1,5 @@
 """A bank that answers: statements (camt.053.001.08), notifications (camt.054.001.08) and status reports
-(pain.002.001.10), valid by their schemas, saying what a test wants."""
+(pain.002.001.10), valid by their schemas, saying what a story or a test wants."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -12,6 +12,8 @@ from schemas.money import format_major
 
 ACCOUNT: Final = "622202000000000000000017"
 DAY: Final = date(2026, 4, 7)
+AT: Final = "2026-04-08T06:00:00+08:00"
+"""When messages are made."""
 TRANSFER: Final = "PMNT/ICDT/DMCT"
 FEE: Final = "PMNT/ICDT/CHRG"
 
@@ -79,6 +81,7 @@ def statement(
     currency: str = "CNY",
     day: date = DAY,
     message_id: str = "BANK-1",
+    at: str = AT,
     page: tuple[int, bool] | None = None,
 ) -> str:
     """A statement of one account; unless told otherwise its balances are what its lines make them."""
@@ -94,9 +97,10 @@ def statement(
         "camt.053.001.08",
         "BkToCstmrStmt",
         message_id,
-        f"<Stmt><Id>S{sequence}</Id>{pages}{number}<CreDtTm>2026-04-08T06:00:00+08:00</CreDtTm>"
+        f"<Stmt><Id>S{sequence}</Id>{pages}{number}<CreDtTm>{at}</CreDtTm>"
         f"{_account(account, currency)}{_balance('OPBD', opening, currency, day)}"
         f"{_balance('CLBD', closing, currency, day)}{''.join(map(_entry, entries))}</Stmt>",
+        at,
     )
 
 
@@ -111,7 +115,9 @@ def advice(entries: Sequence[Entry], *, account: str = ACCOUNT, message_id: str 
     )
 
 
-def report(said: Sequence[Said], *, of: str = "PM-1", message_id: str = "REPORT-1", group: str | None = None) -> str:
+def report(
+    said: Sequence[Said], *, of: str = "PM-1", message_id: str = "REPORT-1", group: str | None = None, at: str = AT
+) -> str:
     """A status report on the payment file `of`; `group` is the status of all of it."""
     inside = ""
     for information, statuses in groupby(said, lambda it: it.payment_information_id or f"{of}-1"):
@@ -126,6 +132,7 @@ def report(said: Sequence[Said], *, of: str = "PM-1", message_id: str = "REPORT-
         message_id,
         f"<OrgnlGrpInfAndSts><OrgnlMsgId>{of}</OrgnlMsgId><OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId>{status}"
         f"</OrgnlGrpInfAndSts>{inside}",
+        at,
     )
 
 
@@ -136,10 +143,10 @@ def put(folder: Path, name: str, content: str) -> Path:
     return path
 
 
-def _document(message: str, root: str, message_id: str, inside: str) -> str:
+def _document(message: str, root: str, message_id: str, inside: str, at: str = AT) -> str:
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<Document xmlns="{_NAMESPACE}{message}"><{root}>'
-        f"<GrpHdr><MsgId>{message_id}</MsgId><CreDtTm>2026-04-08T06:00:00+08:00</CreDtTm></GrpHdr>\n"
+        f"<GrpHdr><MsgId>{message_id}</MsgId><CreDtTm>{at}</CreDtTm></GrpHdr>\n"
         f"{inside}</{root}></Document>\n"
     )
 
