@@ -150,7 +150,7 @@ def test_keys_follow_one_another_while_two_workers_sign(kafka_url: str, postgres
 
     assert verified.ok
     assert {one.key_id for one in verified.instructions} == {old, new}
-    assert around.finance.refused == {}
+    assert around.finance.refused == []
 
 
 def _owners(engine: Engine) -> set[str]:
