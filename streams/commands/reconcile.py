@@ -17,7 +17,7 @@ from streams.commands.failures import WrongInput
 from streams.commands.ledger import open_engine
 from streams.commands.send import open_codec
 from streams.reconciliation.overdue import raise_overdue
-from streams.reconciliation.publish import publish
+from streams.reconciliation.publish import publish, waiting
 from streams.reconciliation.statements import Accounts
 from streams.reconciliation.take import Taken, take
 from streams.settings import Settings
@@ -63,7 +63,8 @@ def run_reconciliation(settings: Settings, files: Sequence[Path], as_of: str | N
                 show.note(f"claimhub: nothing was taken of {why}")
         with engine.begin() as book:
             found.missing, found.late = raise_overdue(book, day, settings.booking_days, now_ms)
-        found.told = publish(engine, open_codec(settings), broker.client_options(settings), now_ms)
+        if waiting(engine):
+            found.told = publish(engine, open_codec(settings), broker.client_options(settings), now_ms)
         return found
 
 

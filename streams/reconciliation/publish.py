@@ -32,6 +32,13 @@ def publish(engine: Engine, codec: Codec, options: ClientOptions, now_ms: int) -
     return sent
 
 
+def waiting(engine: Engine) -> bool:
+    """Whether there is a record that Kafka has not confirmed yet."""
+    query = select(bank_records.c.number).where(bank_records.c.sent_at_ms.is_(None)).limit(1)
+    with engine.connect() as connection:
+        return connection.execute(query).first() is not None
+
+
 def _unsent(engine: Engine) -> list[dict[str, Any]]:
     c = bank_records.c
     query = select(c.number, c.event_id, c.topic, c.key, c.at_ms, c.value).where(c.sent_at_ms.is_(None))

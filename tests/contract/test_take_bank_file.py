@@ -2,7 +2,8 @@
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import pytest
 from lxml import etree
 from sqlalchemy import Engine, Table, select
 
+from connectors.bank.messages import Read, read
 from connectors.bank.xml import BadXml
 from schemas.records import PaymentStatus, StatementLine
 from sinks.ledger.bank_tables import (
@@ -26,6 +28,7 @@ from sinks.ledger.verify import verify
 from sinks.payments.book import BankState
 from streams.demo import bank_says as bank
 from streams.demo.bank_says import ACCOUNT, Entry, Said, Tx
+from streams.reconciliation import bank_file
 from streams.reconciliation import take as taking
 from streams.reconciliation.take import Taken, take
 from tests import book as make
@@ -495,6 +498,55 @@ def test_of_a_bad_file_nothing_is_taken(book: Engine, tmp_path: Path, content: s
         take(book, path, OURS, NOW_MS)
 
     assert rows(book, bank_files, "sha256") == [] and states(book) == {"PI-1": "sent"} and path.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (bank.statement([]).replace("</Stmt>", "</Stmt><Stmt/><Stmt/><Stmt/>"), "more than 3 statements"),
+        (bank.statement([]).replace("</Stmt>", "<Ntry/><Ntry/><Ntry/><Ntry/></Stmt>"), "more than 3 amounts"),
+        (bank.report([Said("ACCP", payment_information_id=f"P{it}") for it in range(4)]), "more than 3 statuses"),
+    ],
+)
+def test_a_file_that_would_fill_the_memory_is_refused(
+    book: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, said: str
+) -> None:
+    """Statements, amounts that cannot be read and statuses of wholes are held in memory: only so many are."""
+    monkeypatch.setattr(bank_file, "_MOST", 3)
+    with pytest.raises(BadXml, match=said):
+        take(book, bank.put(tmp_path, "large.xml", content), OURS, NOW_MS)
+
+
+def test_a_file_that_is_still_being_written_is_refused(
+    book: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept must be what was read; once it is whole it is taken."""
+    path = bank.put(tmp_path, "growing.xml", bank.statement([]))
+
+    def growing(file: Path) -> Iterator[Read]:
+        yield from read(file)
+        with file.open("a", encoding="utf-8") as more:
+            more.write("\n")
+
+    monkeypatch.setattr(bank_file, "read", growing)
+    with pytest.raises(BadXml, match="still being written"):
+        take(book, path, OURS, NOW_MS)
+    monkeypatch.undo()
+    assert take(book, path, OURS, NOW_MS).statements == 1
+
+
+def test_two_who_take_at_once_double_nothing(book: Engine, tmp_path: Path) -> None:
+    """The same file, and two files that book the same payment: one payment, one event, one duplicate."""
+    pay(book, "PI-1")
+    first = bank.put(tmp_path, "first.xml", bank.statement([bank.paid(AMOUNT, "PI-1")]))
+    again = bank.statement([bank.paid(AMOUNT, "PI-1")], 2, opening=1_000_000_00 - AMOUNT, message_id="BANK-2")
+    files = [first, first, bank.put(tmp_path, "second.xml", again)]
+    with ThreadPoolExecutor(len(files)) as pool:
+        taken = list(pool.map(lambda path: take(book, path, OURS, NOW_MS), files))
+
+    assert sorted(it.known for it in taken) == [False, False, True]
+    assert [it[0] for it in breaks(book) if it[0] != "balance"] == ["duplicate"]
+    assert told(book) == [("PI-1", "payment", None)] and states(book) == {"PI-1": "booked"}
 
 
 @pytest.mark.parametrize("path", samples(), ids=lambda path: path.name)

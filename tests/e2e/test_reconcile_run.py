@@ -75,14 +75,18 @@ def test_without_kafka_files_are_taken_and_the_claims_told_later(
     monkeypatch: pytest.MonkeyPatch,
     closed_port: int,
 ) -> None:
-    """By the next run, which needs no file."""
+    """By the next run, which needs no file. Of what they need not hear nobody minds."""
     fill(ledger)
+    monkeypatch.delenv("CLAIMHUB_KAFKA")  # embedded, and no hub runs
+    fee = bank.statement([Entry(-1_00, code=bank.FEE)], None, message_id="BANK-0")
+    nothing = claimhub("reconcile", "run", bank.put(files[0].parent, "fee.xml", fee), "--json")
     monkeypatch.setenv("CLAIMHUB_KAFKA", f"127.0.0.1:{closed_port}")
     failed = claimhub("reconcile", "run", *files)
     monkeypatch.setenv("CLAIMHUB_KAFKA", kafka.address)
     later = claimhub("reconcile", "run", "--as-of", "2026-04-01", "--json")
 
     assert failed.code == 69 and "does not answer" in failed.err
+    assert nothing.code == 0 and nothing.json["files"][0]["other"] == 1
     assert later.code == 0 and later.json["told"] == 2 and len(kafka.came(STATUS)) == 1
 
 
