@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from typing import Any
 from unittest.mock import patch
@@ -31,7 +31,9 @@ def each_step(act: Callable[[int], None]) -> Iterator[None]:
     for name in events:
         event.listen(Engine, name, in_database)
     try:
-        with patch.object(os, "fsync", around(os.fsync)), patch.object(os, "replace", around(os.replace)):
+        with ExitStack() as patched:
+            for name in ("open", "fsync", "replace"):
+                patched.enter_context(patch.object(os, name, around(getattr(os, name))))
             yield
     finally:
         for name in events:

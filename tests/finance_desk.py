@@ -131,8 +131,8 @@ class FinanceDesk:
             return [dict(row) for row in book.execute(select(table)).mappings()]
 
     def files(self) -> dict[str, etree._Element]:
-        """The files in the folder, by name."""
-        return {file.name: etree.fromstring(file.read_bytes()) for file in sorted(self.out.glob("*"))}
+        """The files in the folder that are whole, by name."""
+        return {file.name: etree.fromstring(file.read_bytes()) for file in sorted(self.out.glob("*.xml"))}
 
     def paid(self) -> list[str]:
         """The instruction of each transfer in the payment files, as often as it stands there."""

@@ -3,6 +3,8 @@
 import os
 import shutil
 import sys
+import time
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +21,12 @@ from streams.cluster import ClusterUnavailable, KafkaCluster, mismatched, partit
 from streams.commands import show
 from streams.commands.broker import address_file
 from streams.commands.ledger import password, shown_url
+from streams.rules.banking_days import announced, value_day
 from streams.settings import Settings, SettingsError, load_settings
 
 _LEAST_PYTHON: Final = (3, 11)
 _LEAST_FREE_MB: Final = 500
+_SOON: Final = timedelta(days=31)
 
 
 class Check(Struct, frozen=True):
@@ -50,6 +54,7 @@ def read_checks() -> list[Check]:
         *_kafka(settings),
         _registry(settings),
         _keys(settings),
+        holidays(value_day(time.time_ns() // 1_000_000)),
     ]
 
 
@@ -158,3 +163,10 @@ def _keys(settings: Settings) -> Check:
     except KeysUnreadable as error:
         return Check("keys", False, str(error), "mend it, then see: claimhub keys ls")
     return Check("keys", True, f"{newest.key_id} in {keys.folder} signs payment instructions")
+
+
+def holidays(today: date) -> Check:
+    """Whether the holidays of the coming month are known. It is no fault: payments go on, by weekends alone."""
+    years = sorted({today.year, (today + _SOON).year})
+    known = [f"{it}: {'known' if announced(it) else f'weekends only, no banking_days/{it}.toml'}" for it in years]
+    return Check("holidays", True, "; ".join(known))

@@ -2,12 +2,14 @@
 genuine."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import Connection, Engine, event
 
 from schemas.days import day_number
 from schemas.records import BankAccount
@@ -48,7 +50,7 @@ def test_what_is_due_is_written_into_one_file(desk: FinanceDesk) -> None:
 
     (message,) = desk.rows(bank_messages)
     (file,) = desk.out.iterdir()
-    assert (first.new, again.new, again.written) == (3, 0, [])
+    assert (first.new, again.new, again.repeats, again.written) == (3, 0, 0, [])
     assert desk.paid() == ids and set(states(desk).values()) == {BankState.SENT}
     assert first.written == [str(file)] == [message["file"]] and file.name == f"{message['message_id']}.xml"
     assert (message["transactions"], message["total_minor"], message["execute_on"]) == (3, 300_06, DAY)
@@ -302,3 +304,41 @@ def test_an_embedded_broker_that_starts_anew_is_read_from_its_beginning(desk: Fi
         found = desk.export()
 
     assert (found.new, found.repeats, desk.paid()) == (1, 1, [f"PI{1:030}", f"PI{2:030}"])
+
+
+def test_exports_at_the_same_time_write_each_file_once(desk: FinanceDesk) -> None:
+    """Whoever comes first takes a page in, sends what is due and writes the file; the others find it done."""
+    ids = [desk.instruct(n).instruction_id for n in range(1, 31)]
+    desk.ask_back(desk.instruct(31))
+    with ThreadPoolExecutor(4) as runs:
+        found = [run.result() for run in [runs.submit(desk.export) for _ in range(4)]]
+
+    assert desk.paid() == ids and len(desk.rows(bank_messages)) == len(list(desk.out.iterdir()))
+    assert sum(it.new for it in found) == 31 and sum(it.repeats for it in found) == 0
+    written = [file for it in found for file in it.written]
+    assert sorted(written) == sorted(map(str, desk.out.iterdir()))
+    assert [it["event_id"] for it in desk.rows(bank_records)] == [f"cancelled/PI{31:030}"]
+
+
+def test_a_payment_held_while_it_is_put_into_a_file_stays_out_of_it(postgres_ledger: str, tmp_path: Path) -> None:
+    """What was read as due and is no longer when the file is committed: the file is made anew without it."""
+    held: list[str] = []
+    with broker() as address:
+        found = FinanceDesk(tmp_path, postgres_ledger, address)
+        found.instruct(1)
+        found.instruct(2)
+
+        def hold_now(_: Connection, __: object, statement: str, *___: object) -> None:
+            if statement.startswith("UPDATE bank_payments SET state") and not held:
+                held.append(statement)
+                with found.engine() as engine, engine.begin() as book:
+                    hold(book, f"PI{1:030}", "cashier-01", "the payee has called", 1)
+
+        event.listen(Engine, "before_cursor_execute", hold_now)
+        try:
+            found.export()
+        finally:
+            event.remove(Engine, "before_cursor_execute", hold_now)
+
+    assert held and found.paid() == [f"PI{2:030}"]
+    assert [row["transactions"] for row in found.rows(bank_messages)] == [1]

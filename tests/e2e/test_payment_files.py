@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from streams.commands.broker import address_file
+from streams.commands.doctor import holidays
 from tests.e2e.conftest import Claimhub
 from tests.e2e.filled_ledger import FilledLedger
 from tests.finance_desk import DEBTOR, FinanceDesk, broker
@@ -93,3 +95,6 @@ def test_a_year_without_announced_holidays_is_told(claimhub: Claimhub, desk: Fin
     found = claimhub("payments", "export", "--as-of", "2031-05-01", "--out", "bank")
 
     assert found.code == 0 and "the holidays of 2031 are not known" in found.err and desk.paid() == [FIRST]
+    assert holidays(date(2026, 11, 30)).found == "2026: known"
+    assert holidays(date(2026, 12, 1)).found == "2026: known; 2027: weekends only, no banking_days/2027.toml"
+    assert "holidays" in claimhub("doctor").out
