@@ -5,8 +5,9 @@ likes. What was opened with and all that was booked make what was closed with. A
 before it closed with; a page that is not the last one closes with what was booked so far, whatever whole it repeats.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
@@ -34,6 +35,7 @@ class Known(Struct, frozen=True):
     sequence: int | None
     page: int | None
     day: date
+    opening_minor: int
     closing_minor: int
 
 
@@ -66,55 +68,25 @@ def check_statement(
     of = OfAccount(account[0], account[1], _day(page) or today)
     if source.advice:
         return Checked(of, None, ())
-    numbered = [it for it in known if it.sequence is not None]
-    if _is_repeated(page, of.day, numbered):
+    told = partial(book_break, source=source, line=line, element=_ELEMENT, of=of)
+    if _is_repeated(page, of.day, known):
         reason = f"statement {_number(page)} of this account came before: nothing of this one was taken"
-        return Checked(None, None, (book_break(BreakKind.SEQUENCE, key, source, line, _ELEMENT, reason, of=of),))
+        return Checked(None, None, (told(BreakKind.SEQUENCE, key, reason=reason),))
     breaks = []
-    if (gap := _gap(page, of.day, numbered)) is not None:
-        breaks.append(book_break(BreakKind.SEQUENCE, key, source, line, _ELEMENT, gap, of=of))
+    if (gap := _gap(page, of.day, known)) is not None:
+        breaks.append(told(BreakKind.SEQUENCE, key, reason=gap))
     opening, closing = _balances(page, of, known)
-    before = _before(page, of.day, known)
-    if before is not None and opening is not None and before.closing_minor != opening:
-        amounts = f"{format_minor(opening, of.currency)}, the one before closes with "
-        reason = f"statement {_number(page)} opens with {amounts}{format_minor(before.closing_minor, of.currency)}"
-        breaks.append(
-            book_break(
-                BreakKind.BALANCE,
-                f"{key}|opening",
-                source,
-                line,
-                _ELEMENT,
-                reason,
-                of=of,
-                expected_minor=before.closing_minor,
-                found_minor=opening,
-            )
+    for place, odd in _odd_balances(page, of, known, opening, closing):
+        raised = told(
+            BreakKind.BALANCE,
+            f"{key}|{place}",
+            reason=f"statement {_number(page)} {odd.reason}",
+            expected_minor=odd.expected_minor,
+            found_minor=odd.found_minor,
         )
+        breaks.append(raised)
     if opening is None or closing is None:
-        missing = "opening" if opening is None else "closing"
-        reason = f"the {missing} balance of statement {_number(page)} is not known, so it does not add up"
-        breaks.append(book_break(BreakKind.BALANCE, key, source, line, _ELEMENT, reason, of=of))
         return Checked(of, None, tuple(breaks))
-    made = opening + page.booked.get(of.currency, 0)
-    if made != closing:
-        reason = (
-            f"statement {_number(page)} does not add up: its opening balance and what it booked make "
-            f"{format_minor(made, of.currency)}, it closes with {format_minor(closing, of.currency)}"
-        )
-        breaks.append(
-            book_break(
-                BreakKind.BALANCE,
-                key,
-                source,
-                line,
-                _ELEMENT,
-                reason,
-                of=of,
-                expected_minor=made,
-                found_minor=closing,
-            )
-        )
     row = {
         "sha256": source.sha256,
         "number": page.statement.statement,
@@ -128,6 +100,32 @@ def check_statement(
         "line": line,
     }
     return Checked(of, row, tuple(breaks))
+
+
+class _Odd(NamedTuple):
+    reason: str
+    expected_minor: int | None = None
+    found_minor: int | None = None
+
+
+def _odd_balances(
+    page: Page, of: OfAccount, known: Sequence[Known], opening: int | None, closing: int | None
+) -> Iterator[tuple[str, _Odd]]:
+    """What does not add up, and where: the statement in itself, and with those before and after it."""
+    before, after = _neighbours(page, of.day, known)
+    if before is not None and opening not in (None, before.closing_minor):
+        amounts = _money(opening, of), _money(before.closing_minor, of)
+        reason = f"opens with {amounts[0]}, and the one before it closes with {amounts[1]}"
+        yield "opening", _Odd(reason, before.closing_minor, opening)
+    if after is not None and closing not in (None, after.opening_minor):
+        amounts = _money(closing, of), _money(after.opening_minor, of)
+        reason = f"closes with {amounts[0]}, and the one after it opens with {amounts[1]}"
+        yield "closing", _Odd(reason, after.opening_minor, closing)
+    if opening is None or closing is None:
+        yield "sum", _Odd(f"does not say its {'opening' if opening is None else 'closing'} balance: it does not add up")
+    elif (made := opening + page.booked.get(of.currency, 0)) != closing:
+        reason = f"opens and books {_money(made, of)} in all, and closes with {_money(closing, of)}"
+        yield "sum", _Odd(f"does not add up: it {reason}", made, closing)
 
 
 def _foreign(page: Page, key: str, source: Source, today: date) -> BookBreak:
@@ -157,7 +155,8 @@ def _is_later(page: Page) -> bool:
 
 def _is_repeated(page: Page, day: date, known: Sequence[Known]) -> bool:
     said = page.statement
-    return any((it.sequence, it.page or 1, it.day.year) == (said.sequence, said.page or 1, day.year) for it in known)
+    place = (said.sequence, said.page or 1, day.year)
+    return said.sequence is not None and any((it.sequence, it.page or 1, it.day.year) == place for it in known)
 
 
 def _gap(page: Page, day: date, known: Sequence[Known]) -> str | None:
@@ -176,13 +175,19 @@ def _gap(page: Page, day: date, known: Sequence[Known]) -> str | None:
     return f"statement {sequence} came after {last[1]}: what is between them is missing"
 
 
-def _before(page: Page, day: date, known: Sequence[Known]) -> Known | None:
-    """The last page of the statement before this one, by their numbers in one year."""
+def _neighbours(page: Page, day: date, known: Sequence[Known]) -> tuple[Known | None, Known | None]:
+    """The last page of the statement before this one, and the first of the one after it, by their numbers in one year;
+    none before a later page, none after one that is not the last."""
     sequence = page.statement.sequence
-    if sequence is None or _is_later(page):
-        return None
-    pages = [it for it in known if it.sequence == sequence - 1 and it.day.year == day.year]
-    return max(pages, key=lambda it: it.page or 1, default=None)
+    if sequence is None:
+        return None, None
+    of_year = [it for it in known if it.day.year == day.year]
+    earlier = [it for it in of_year if it.sequence == sequence - 1 and not _is_later(page)]
+    later = [it for it in of_year if it.sequence == sequence + 1 and page.statement.last_page is not False]
+    return (
+        max(earlier, key=lambda it: it.page or 1, default=None),
+        min(later, key=lambda it: it.page or 1, default=None),
+    )
 
 
 def _page_before(page: Page, day: date, known: Sequence[Known]) -> Known | None:
@@ -203,6 +208,10 @@ def _balances(page: Page, of: OfAccount, known: Sequence[Known]) -> tuple[int | 
     if page.statement.last_page is not False:
         return opening, _minor(page.last.get(CLOSING), of)
     return opening, None if opening is None else opening + page.booked.get(of.currency, 0)
+
+
+def _money(amount_minor: int | None, of: OfAccount) -> str:
+    return "?" if amount_minor is None else format_minor(amount_minor, of.currency)
 
 
 def _minor(balance: Balance | None, of: OfAccount) -> int | None:

@@ -418,6 +418,23 @@ def test_a_gap_a_repeated_number_and_balances_that_do_not_add_up_are_breaks(book
     assert rows(book, bank_statements, "sequence") == [(7,), (9,), (10,)]
 
 
+def test_a_statement_that_comes_late_must_fit_the_one_after_it(book: Engine, tmp_path: Path) -> None:
+    """A gap that it closes is told already; a closing balance that the next does not open with is a break."""
+    files = (
+        bank.statement([], 7, message_id="B7"),
+        bank.statement([], 10, opening=9_000_00, message_id="B10"),
+        bank.statement([], 8, message_id="B8"),
+        bank.statement([Entry(-1_000_00, code=bank.FEE)], 9, closing=9_000_01, opening=10_000_01, message_id="B9"),
+    )
+    found = [it.breaks for it in take_in(book, tmp_path, *files)]
+
+    assert found == [{}, {"sequence": 1}, {}, {"balance": 2}]
+    assert sorted(it[2:] for it in breaks(book) if it[0] == "balance") == [
+        (9_000_00, 9_000_01),
+        (1_000_000_00, 10_000_01),
+    ]
+
+
 def test_pages_of_a_statement_add_up_one_after_the_other(book: Engine, tmp_path: Path) -> None:
     """Each repeats the balances of the whole; in files of their own. A page too few is a break."""
     pay(book, "PI-1", "PI-2", "PI-3")
