@@ -1,6 +1,7 @@
 """`claimhub keys`: made, followed, retired, revoked, given to finance, and what instructions are worth by them."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from confluent_kafka import Producer
 
 from schemas.topics import INSTRUCTIONS, TOPICS
 from sinks.payments.keys import KeyFolder
+from streams.settings import Settings
 from tests import claims as make
 from tests.e2e.conftest import Claimhub
 from tests.e2e.filled_ledger import FilledLedger
 from tests.embedded_kafka import EmbeddedKafka
+from tests.integration import workers
 from tests.integration.hub_world import fresh_topics
 from tests.keys import newest_in
 from tests.lane import CODEC
@@ -127,21 +130,20 @@ def json(value: object) -> str:
 
 
 @pytest.mark.kafka
-def test_a_hub_on_a_real_kafka_does_not_start_without_a_key(
-    claimhub: Claimhub, kafka_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_on_a_real_kafka_does_not_start_without_a_key(kafka_url: str, tmp_path: Path) -> None:
     """It names the command that makes one, and so does doctor; a key that others may read is not used either."""
-    monkeypatch.setenv("CLAIMHUB_KAFKA", kafka_url)
-    monkeypatch.setenv("CLAIMHUB_LANES", "1")
+    settings = Settings(kafka=kafka_url, data_dir=tmp_path, lanes=1)
+    run = partial(workers.claimhub, settings)
     with fresh_topics(kafka_url, 1):
-        none = claimhub("up")
-        asked = claimhub("doctor", "--json")
-        claimhub("keys", "new", *BY)
-        (pem,) = (tmp_path / ".claimhub" / "keys").glob("*.pem")
+        none = run("up")
+        asked = run("doctor", "--json")
+        assert run("keys", "new", *BY).returncode == 0
+        (pem,) = (tmp_path / "keys").glob("*.pem")
         pem.chmod(0o644)
-        open_to_all = claimhub("up")
+        open_to_all = run("up")
 
-    assert none.code == open_to_all.code == 69
-    assert "claimhub keys new" in none.err
-    assert [check["mend"] for check in asked.json if not check["ok"]] == ["claimhub keys new --by NAME --reason TEXT"]
-    assert f"chmod 600 {pem.relative_to(tmp_path)}" in open_to_all.err
+    assert none.returncode == open_to_all.returncode == 69
+    assert "claimhub keys new" in none.stderr
+    mends = [check["mend"] for check in msgspec.json.decode(asked.stdout) if not check["ok"]]
+    assert mends == ["claimhub keys new --by NAME --reason TEXT"]
+    assert f"chmod 600 {pem}" in open_to_all.stderr
