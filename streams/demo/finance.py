@@ -91,20 +91,19 @@ class Finance:
 
     def _take(self, message: Message) -> None:
         headers = cast(list[tuple[str, bytes]], message.headers())
-        number = {name: int(value) for name, value in headers if name in {"lane", "seq"}}
-        lane, seq = number["lane"], number["seq"]
-        if seq <= self._highest.get(lane, 0):
-            self.repeats += 1
-            return
-        self._highest[lane] = seq
         instruction = self._codec.decode(INSTRUCTIONS, message.value(), headers)
-        if not isinstance(instruction, PaymentInstruction) or instruction.instruction_id in self.paid:
-            self.repeats += 1
-            return
+        assert isinstance(instruction, PaymentInstruction)
+        # Before its number counts: a forged one must not make the genuine ones look like repeats.
         checked = verify_instruction(instruction, headers, self._keys.read())
         if checked.verdict is not Verdict.GOOD:
             self.refused.append(f"instruction {instruction.instruction_id}: {checked.reason}")
             return
+        number = {name: int(value) for name, value in headers if name in {"lane", "seq"}}
+        lane, seq = number["lane"], number["seq"]
+        if seq <= self._highest.get(lane, 0) or instruction.instruction_id in self.paid:
+            self.repeats += 1
+            return
+        self._highest[lane] = seq
         waiting = self._answers.get(instruction.claim)
         answers = waiting.popleft() if waiting else ANSWERS
         said, at_ms = [], instruction.issued_at_ms
