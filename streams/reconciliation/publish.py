@@ -23,7 +23,7 @@ def publish(engine: Engine, codec: Codec, options: ClientOptions, now_ms: int) -
     """
     sent = 0
     while page := _unsent(engine):
-        deliver(options, [_outgoing(codec, row) for row in page])
+        deliver(options, [outgoing(codec, row) for row in page])
         numbers = [row["number"] for row in page]
         with engine.begin() as connection:
             marked = update(bank_records).where(bank_records.c.number.in_(numbers))
@@ -46,7 +46,7 @@ def _unsent(engine: Engine) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(query.order_by(c.number).limit(_PAGE)).mappings()]
 
 
-def _outgoing(codec: Codec, row: dict[str, Any]) -> Outgoing:
+def outgoing(codec: Codec, row: dict[str, Any]) -> Outgoing:
     """The Kafka record of a row; its id is the row's, so that the claims' lanes know it when it comes again."""
     topic, key = row["topic"], row["key"]
     record = msgspec.json.decode(row["value"], type=TOPICS[topic].record)

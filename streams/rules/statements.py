@@ -2,7 +2,6 @@
 
 from schemas.money import format_minor
 from schemas.records import StatementLine, StatementLineKind
-from streams.outcomes import Dead
 from streams.rules.admission import registered
 from streams.rules.attempts import RANK, check_amount, move
 from streams.rules.claim import DEAD, Claim, PaymentState
@@ -15,17 +14,13 @@ def on_statement_line(claim: Claim, line: StatementLine, cause: Cause, seen: Loo
     cancelled and is booked all the same is a break.
 
     Raises Park before the claim has an instruction; Dead for an instruction it never gave, for another amount or
-    currency, for a return of what was rejected or cancelled.
+    currency.
     """
     notice, _ = registered(claim, "the statement line")
     payment = instructed(claim, line.instruction_id, "the statement line")
     check_amount(payment, line.amount_minor, line.currency, "the bank")
     amount = format_minor(line.amount_minor, line.currency)
-    dead = payment.state in (PaymentState.REJECTED, PaymentState.CANCELLED)
     returned = line.kind is StatementLineKind.RETURN
-    if dead and returned:
-        told = f"{line.kind} {line.line_id} after instruction {payment.id} was {payment.state}"
-        raise Dead("status-conflict", f"kind: {told}")
     booked = f"the bank booked {line.line_id}: {line.kind} of {amount} for instruction {payment.id}"
     state = PaymentState.RETURNED if returned else PaymentState.BOOKED
     if RANK[state] <= RANK[payment.state]:

@@ -211,7 +211,7 @@ SAID = st.lists(
             (C.RJCT, "AM04"),
             (C.RJCT, "AC01"),
             (C.RJCT, "AM05"),
-            StatementLineKind.PAYMENT,
+            *StatementLineKind,
         ]
     ),
     max_size=6,
@@ -240,7 +240,7 @@ def test_no_order_of_what_is_said_ends_otherwise_and_no_state_goes_back(said: li
 
 
 def _record(payment: str, one: Any) -> Record:
-    if one is StatementLineKind.PAYMENT:
-        return line(payment)
+    if isinstance(one, StatementLineKind):
+        return line(payment, one)
     code, reason = one
     return payment_status(payment, AMOUNT, code, reason_code=reason)

@@ -96,9 +96,10 @@ def test_a_line_that_does_not_fit_is_refused(hub: Hub, changes: dict[str, Any], 
     assert hub.payments[0].state is PaymentState.INSTRUCTED
 
 
-def test_what_was_rejected_cannot_come_back(hub: Hub) -> None:
-    """The bank and finance contradict each other: a person must see it."""
+def test_what_was_rejected_and_came_back_is_owed_once(hub: Hub) -> None:
+    """It is with us either way: another account is asked for once, nothing is paid in between."""
     _says(hub, PaymentStatusCode.RJCT, "AC01")
-    hub.play(line(hub.payments[0].id, StatementLineKind.RETURN))
+    hub.play(line(hub.payments[0].id, StatementLineKind.RETURN, reason_code="AC01"))
 
-    assert [dead.code for dead in hub.dead] == ["status-conflict"]
+    assert (hub.payments[0].state, hub.dead, hub.tasks) == (PaymentState.RETURNED, [], [])
+    assert [mark.partition(":")[0] for mark in hub.claim.notices].count(NoticeKind.ACCOUNT_NEEDED) == 1
