@@ -5,6 +5,7 @@ without namespaces, since banks leave them out too.
 """
 
 import codecs
+import os
 import re
 from collections.abc import Collection, Iterator
 from functools import lru_cache
@@ -54,7 +55,8 @@ class XmlFile:
 
         `namespace` is known from the first on. Raises BadXml.
         """
-        with self._path.open("rb") as file:
+        # By its number: lxml would take the name, and fail for one that is not UTF-8.
+        with os.fdopen(os.open(self._path, os.O_RDONLY), "rb") as file:
             parsed = etree.iterparse(
                 file,
                 events=("start", "end"),

@@ -16,6 +16,7 @@ from streams.commands.export import debtor_accounts
 from streams.commands.failures import WrongInput
 from streams.commands.ledger import open_engine
 from streams.commands.send import open_codec
+from streams.reconciliation.bank_file import readable
 from streams.reconciliation.overdue import raise_overdue
 from streams.reconciliation.publish import publish, waiting
 from streams.reconciliation.statements import Accounts
@@ -58,7 +59,8 @@ def run_reconciliation(settings: Settings, files: Sequence[Path], as_of: str | N
             try:
                 found.files.append(take(engine, path, ours, now_ms))
             except (BadXml, OSError) as error:
-                why = f"{path}, {error}" if isinstance(error, BadXml) else f"{path}: {error.strerror}"
+                name = readable(str(path))
+                why = f"{name}, {error}" if isinstance(error, BadXml) else f"{name}: {error.strerror}"
                 found.refused.append(why)
                 show.note(f"claimhub: nothing was taken of {why}")
         with engine.begin() as book:

@@ -5,6 +5,7 @@ what they booked, and what could not be read.
 """
 
 import hashlib
+import os
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ def bank_file(path: Path) -> Iterator[BankFile]:
         header = next(said)
         if not isinstance(header, Message):
             raise BadXml("line 1: the file does not begin with its message")
-        file = BankFile(path.name, header, spool)
+        file = BankFile(readable(path.name), header, spool)
         _Intake(file, spool).take(said)
         file.sha256, file.compressed = _content(path)
         if _stamp(path) != before:
@@ -178,6 +179,11 @@ class _Intake:
     def _check(self, found: int, line: int, what: str) -> None:
         if found > _MOST:
             raise BadXml(f"line {line}: the file has more than {_MOST} {what}. Ask the bank for smaller ones")
+
+
+def readable(name: str) -> str:
+    """A file's name as text: bytes in it that are none are written out."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _content(path: Path) -> tuple[str, bytes]:

@@ -57,12 +57,13 @@ def test_files_are_taken_and_the_claims_told_once(claimhub: Claimhub, kafka: Bro
 def test_a_file_that_may_not_be_read_stops_none_of_the_others(
     claimhub: Claimhub, ledger: FilledLedger, kafka: Broker, files: list[Path], tmp_path: Path
 ) -> None:
-    """It is named with its line and the exit code is 2; it stays where it is."""
+    """It is named with its line and the exit code is 2; it stays where it is. A name that is no text stops none."""
     fill(ledger)
     bad = bank.put(tmp_path, "bad.xml", bank.statement([])[:-20])
+    files = [files[0].rename(tmp_path / "\udcffreport.xml"), files[1]]
     ran = claimhub("reconcile", "run", bad, tmp_path / "none.xml", *files, "--json")
 
-    assert ran.code == 2 and [it["file"] for it in ran.json["files"]] == ["report.xml", "statement.xml"]
+    assert ran.code == 2 and [it["file"] for it in ran.json["files"]] == ["\\xffreport.xml", "statement.xml"]
     assert "bad.xml, line 6: this is not well-formed XML" in ran.err and "none.xml: No such file" in ran.err
     assert len(ran.json["refused"]) == 2 and bad.exists() and len(kafka.came(LINE)) == 1
 
