@@ -18,6 +18,8 @@ from streams.settings import FILE, PREFIX, Settings, SettingsError
 HIDDEN: Final = "***"
 _SECRET_OPTION: Final = re.compile("password|secret|token|key|jaas|user[.]info", re.IGNORECASE)
 _CREDENTIALS: Final = re.compile(r"(//[^/@:]*):[^/]*@")
+_ACCOUNT: Final = re.compile(r'("account": ")[^"]*([^"]{4}")')
+"""A bank account, of which the last four digits are shown."""
 _URL_PASSWORD: Final = re.compile(r"([?&]password=)[^&]*", re.IGNORECASE)
 
 
@@ -71,12 +73,13 @@ def _toml() -> dict[str, Any]:
 
 
 def _without_secrets(value: object) -> str:
-    """A setting's value as it may be shown: no password inside a URL or among Kafka's options."""
+    """A setting's value as it may be shown: no password inside a URL or among Kafka's options, no account."""
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False).strip('"')
     if text.startswith("{"):
         try:
             options = json.loads(text)
         except ValueError:
             return HIDDEN
-        return json.dumps({name: HIDDEN if _SECRET_OPTION.search(name) else v for name, v in options.items()})
+        shown = {name: HIDDEN if _SECRET_OPTION.search(name) else v for name, v in options.items()}
+        return _ACCOUNT.sub(r"\1…\2", json.dumps(shown, ensure_ascii=False))
     return _URL_PASSWORD.sub(rf"\1{HIDDEN}", _CREDENTIALS.sub(rf"\1:{HIDDEN}@", text))

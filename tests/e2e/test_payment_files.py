@@ -98,3 +98,18 @@ def test_a_year_without_announced_holidays_is_told(claimhub: Claimhub, desk: Fin
     assert holidays(date(2026, 11, 30)).found == "2026: known"
     assert holidays(date(2026, 12, 1)).found == "2026: known; 2027: weekends only, no banking_days/2027.toml"
     assert "holidays" in claimhub("doctor").out
+
+
+@pytest.mark.parametrize("file", [False, True], ids=["environment", "file"])
+def test_the_account_to_pay_from_is_masked_among_the_settings(
+    claimhub: Claimhub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, file: bool
+) -> None:
+    """Its last digits tell which one it is."""
+    if file:
+        content = "".join(f'{name} = "{value}"\n' for name, value in ACCOUNTS["CNY"].items())
+        (tmp_path / "claimhub.toml").write_text(f"[debtor_accounts.CNY]\n{content}")
+    else:
+        monkeypatch.setenv("CLAIMHUB_DEBTOR_ACCOUNTS", json.dumps(ACCOUNTS))
+    shown = claimhub("config", "show").out
+
+    assert "…0001" in shown and DEBTOR.account not in shown
