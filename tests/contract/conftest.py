@@ -10,7 +10,7 @@ from sinks.ledger.open import read_engine
 from tests.ledgers import make_ledger
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An engine over an empty ledger, which the book is in."""
     if request.param == "sqlite":

@@ -157,7 +157,7 @@ def check(engine: Engine) -> None:
     assert len(records) - len(told) == len([code for code in codes if code in set(PaymentStatusCode)])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories())
 def test_whatever_the_bank_says_every_cent_is_accounted_for(history: list[File]) -> None:
     """The book is the same as without any death or repeat; a file whose taking died has left nothing."""

@@ -123,6 +123,7 @@ def test_an_export_that_ended_at_any_step_is_finished_by_the_next(desks: Desks) 
             return
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(steps=st.lists(st.integers(1, 40), max_size=6))
 def test_an_export_that_ends_again_and_again_pays_everybody_once(desks: Desks, steps: list[int]) -> None:
@@ -136,6 +137,7 @@ def test_an_export_that_ends_again_and_again_pays_everybody_once(desks: Desks, s
     check_done(desk)
 
 
+@pytest.mark.slow
 def test_intake_that_ended_at_any_step_goes_on_where_it_was(tmp_path: Path) -> None:
     """Each instruction is in the book once, with its page's place in the log."""
     with broker() as address:

@@ -27,7 +27,7 @@ AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 NEXT_DAY_MS = 1_775_606_400_000  # 2026-04-08, 08:00 in Shanghai
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FinanceDesk]:
     """A desk on each kind of database."""
     if request.param == "sqlite":

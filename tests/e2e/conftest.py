@@ -68,7 +68,7 @@ def ledger(keys: KeyFolder, tmp_path: Path) -> Iterator[FilledLedger]:
     filled.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def filled(
     request: pytest.FixtureRequest, ledger: FilledLedger, keys: KeyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FilledLedger]:

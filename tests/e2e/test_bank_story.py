@@ -106,7 +106,7 @@ class Story:
         return {number: found[id_] for number, id_ in self.ids.items()}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def story(
     request: pytest.FixtureRequest,
     claimhub: Claimhub,

@@ -129,6 +129,7 @@ def json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_a_hub_on_a_real_kafka_does_not_start_without_a_key(kafka_url: str, tmp_path: Path) -> None:
     """It names the command that makes one, and so does doctor; a key that others may read is not used either."""

@@ -21,6 +21,7 @@ from tests.integration.hub_world import LANES, fresh_topics
 from tests.integration.workers import LIMIT_S, wait_until
 
 
+@pytest.mark.slow
 def test_an_export_that_is_killed_leaves_no_payment_in_two_files_and_none_in_no_file(
     kafka_url: str, postgres_url: str, tmp_path: Path
 ) -> None:

@@ -110,7 +110,7 @@ class Board:
         self._ledger.close()
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(params=["postgresql", pytest.param("sqlite", marks=pytest.mark.slow)])
 def board(request: pytest.FixtureRequest, kafka_url: str, tmp_path: Path) -> Iterator[Board]:
     """An empty ledger on each database, and empty topics; no department has read anything."""
     sqlite = request.param == "sqlite"

@@ -19,7 +19,7 @@ _SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "offset": st.integers(0, 2**63 - 1),
     "payable_minor": st.none() | st.integers(-(10**15), 10**15),
 }
-_INTS = ("version", "settlement_version", "policy_version", "attempt")
+_INTS = ("version", "settlement_version", "policy_version", "account_version", "attempt")
 # Records whose fields agree with each other (sums, unique ids, periods) are covered by the examples.
 _AGREE = {
     "underwriting.policy.v1",
