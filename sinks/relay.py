@@ -23,6 +23,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from monitoring.clock import Clock
 from monitoring.log import get_logger
+from schemas.topics import INSTRUCTIONS
 from sinks.clients import Clients
 from sinks.deliveries import Deliveries, Page, Place
 from sinks.envelope import headers_of
@@ -38,7 +39,6 @@ TELL_S: Final = 0.1
 AGAIN_S: Final = 0.3  # wait after a failure of the ledger, the log or a delivery
 IDLE_S: Final = 0.1
 REPORTS_S: Final = 0.005
-INSTRUCTION: Final = "finance.payment-instruction.v1"
 
 log = get_logger("relay")
 # The producer's type for headers is wider than what we send.
@@ -310,7 +310,7 @@ class Relay:
             before, after = next(pair for pair in pairwise([seq, *(row.seq for row in rows)]) if pair[1] != pair[0] + 1)
             raise OutboxGap(f"outbox of lane {lane.lane}: {after} follows {before}. Run: claimhub verify")
         self._know_places(lane, deliveries, rows)
-        lane.instructions.extend((row.seq, row.at_ms) for row in rows if row.topic == INSTRUCTION)
+        lane.instructions.extend((row.seq, row.at_ms) for row in rows if row.topic == INSTRUCTIONS)
         lane.owe = lane.owe or len(rows) == PAGE
         return deliveries.begin(rows)
 

@@ -15,9 +15,10 @@ from connectors.registry import EmbeddedRegistry
 from schemas.codec import Codec
 from schemas.days import day_number
 from schemas.records import BankAccount, CancellationRequest, PaymentInstruction
+from schemas.topics import INSTRUCTIONS
 from sinks.ledger.open import read_engine
 from sinks.ledger.tables import topics
-from sinks.payments import cancellations, instructions
+from sinks.payments import cancellations
 from streams.commands.broker import address_file
 from streams.commands.export import Exported, export
 from streams.settings import Settings
@@ -29,7 +30,7 @@ DAY: Final = date(2026, 4, 7)
 """A banking day, on which everything is to be paid unless told otherwise."""
 DEBTOR: Final = BankAccount(name="某财产保险股份有限公司", account="1100000000000000001", bank_code="102100099996")
 FOREIGN_DEBTOR: Final = replace(DEBTOR, account="1100000000000000002")
-TOPICS: Final = (instructions.TOPIC, cancellations.TOPIC, "finance.payment-status.v1")
+TOPICS: Final = (INSTRUCTIONS, cancellations.TOPIC, "finance.payment-status.v1")
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -106,7 +107,7 @@ class FinanceDesk:
             self._seq += 1
             place = [("lane", b"%d" % lane), ("seq", b"%d" % self._seq)]
             headers = [*place, *newest_in(self.keys)(record, lane, self._seq)]
-        self.send_bytes(instructions.TOPIC, self.codec.encode(instructions.TOPIC, record), headers, lane)
+        self.send_bytes(INSTRUCTIONS, self.codec.encode(INSTRUCTIONS, record), headers, lane)
         return headers
 
     def send_bytes(self, topic: str, value: bytes, headers: Headers, lane: int = 1) -> None:

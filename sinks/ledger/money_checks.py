@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Text, cast, func, select
 
+from schemas.topics import INSTRUCTIONS
 from sinks.ledger.streaming import stream
 from sinks.ledger.tables import claims, outbox, payments
 from sinks.ledger.written import read_written
 
-INSTRUCTIONS: Final = "finance.payment-instruction.v1"
 DEAD: Final = ("rejected", "returned", "cancelled")
 PAID: Final = ("settled", "booked")
 PAYMENT_STATES: Final = frozenset(("instructed", "accepted", "unknown", *PAID, *DEAD))

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from schemas.codec import Codec, Undecodable
 from schemas.days import day_of_number
 from schemas.records import BreakKind, PaymentInstruction
+from schemas.topics import INSTRUCTIONS
 from sinks.ledger.bank_tables import bank_breaks, bank_payments
 from sinks.payments.book import BankState
 from sinks.payments.following import place_of, unreadable
@@ -18,8 +19,6 @@ from sinks.payments.keys import Keys, KeyState
 from sinks.payments.new_rows import insert_new
 from sinks.payments.pain001 import uetr
 from sinks.payments.signatures import Checked, Verdict, verify_instruction
-
-TOPIC: Final = "finance.payment-instruction.v1"
 
 Headers = list[tuple[str, bytes | None]]
 Row = dict[str, Any]
@@ -30,7 +29,7 @@ unpacked: Final = msgpack.Decoder(Headers).decode
 
 def read_instruction(codec: Codec, value: bytes | None, headers: Headers) -> PaymentInstruction:
     """The record as it came. Raises Undecodable, UnknownSchema, RegistryUnavailable."""
-    record = codec.decode(TOPIC, value, headers)
+    record = codec.decode(INSTRUCTIONS, value, headers)
     assert isinstance(record, PaymentInstruction)
     return record
 

@@ -15,11 +15,12 @@ from monitoring.clock import SystemClock
 from schemas.codec import Codec, without_value
 from schemas.money import format_minor
 from schemas.records import BankAccount, Currency
+from schemas.topics import INSTRUCTIONS
 from sinks.clients import KafkaClients
 from sinks.ledger.bank_tables import bank_cancellations, bank_messages, bank_payments
 from sinks.ledger.prepare import check_topics
 from sinks.ledger.tables import topics
-from sinks.payments import cancellations, instructions
+from sinks.payments import cancellations
 from sinks.payments.book import BankState
 from sinks.payments.cancellations import CancellationDesk
 from sinks.payments.files import Day, hold_unwritable, send_out
@@ -39,7 +40,7 @@ from streams.rules.breaks import break_id
 from streams.settings import Settings, SettingsError
 
 # What is asked back is read first: its payment was instructed before, so that it is seen too.
-_TOPICS: Final = (cancellations.TOPIC, instructions.TOPIC)
+_TOPICS: Final = (cancellations.TOPIC, INSTRUCTIONS)
 
 
 class Due(Struct, frozen=True):

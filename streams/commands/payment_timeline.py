@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Row, Table, select
 
 from schemas.money import format_minor
-from schemas.topics import BREAKS
+from schemas.topics import BREAKS, INSTRUCTIONS
 from sinks.ledger.bank_tables import (
     bank_breaks,
     bank_cancellations,
@@ -29,8 +29,7 @@ from streams.commands.breaks import in_words
 from streams.commands.failures import Failed
 from streams.reconciliation.clearing import read_standings
 
-_INSTRUCTION: Final = "finance.payment-instruction.v1"
-_SAID_BY_CLAIM: Final = {_INSTRUCTION: "instructed", "finance.cancellation-request.v1": "asked back", BREAKS: "break"}
+_SAID_BY_CLAIM: Final = {INSTRUCTIONS: "instructed", "finance.cancellation-request.v1": "asked back", BREAKS: "break"}
 _SAID_TO_CLAIM: Final = ("finance.payment-status.v1", "finance.statement-line.v1", "finance.payment-closure.v1")
 
 EVENTS: Final = (
@@ -113,7 +112,7 @@ def _from_claim(connection: Connection, claim: str, instruction: str) -> Iterato
         said = read_written(row.topic, row.value) or {}
         if instruction in (said.get("instruction_id"), said.get("about")):
             approved = f"; proposed by {who.proposed_by}, approved by {who.approved_by}" if who else ""
-            what = row.reason + (approved if row.topic == _INSTRUCTION else "")
+            what = row.reason + (approved if row.topic == INSTRUCTIONS else "")
             yield _Moment(row.at_ms, _SAID_BY_CLAIM[row.topic], what, row.cause, said.get("break_id"))
 
 

@@ -13,9 +13,9 @@ from sqlalchemy import Engine, func, select
 from monitoring.clock import Clock
 from schemas.codec import Codec
 from schemas.records import BankAccount, PaymentInstruction, StatementLine, StatementLineKind
+from schemas.topics import INSTRUCTIONS
 from sinks.ledger.bank_tables import bank_payments
 from sinks.ledger.tables import outbox
-from sinks.payments.instructions import TOPIC as INSTRUCTIONS
 from sinks.payments.instructions import read_instruction, unpacked
 from streams.commands.export import export
 from streams.commands.reconcile import run_reconciliation

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.codec import Codec
 from schemas.records import AdjusterDecision, ClaimStatus, PaymentInstruction, Record, ReserveMovement
+from schemas.topics import INSTRUCTIONS
 from sinks.ledger.tables import (
     claims,
     journal,
@@ -44,8 +45,7 @@ from streams.rules.reserves import MOVEMENT
 from streams.rules.sync import STATUS
 
 DECISIONS: Final = "adjuster.decision.v1"
-INSTRUCTION: Final = "finance.payment-instruction.v1"
-READ: Final = (STATUS, MOVEMENT, INSTRUCTION)
+READ: Final = (STATUS, MOVEMENT, INSTRUCTIONS)
 _PAGE: Final = 40_000
 _AT_ONCE: Final = 5000  # values in one statement: SQLite takes 32 766
 

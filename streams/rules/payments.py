@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from schemas.days import day_number
 from schemas.records import BankAccount, PaymentInstruction
+from schemas.topics import INSTRUCTIONS
 from streams.outcomes import Dead, Park
 from streams.rules.admission import BEFORE_APPROVAL, CONTACT, DECISION, WAKE
 from streams.rules.banking_days import value_day
@@ -71,7 +72,7 @@ def instruct(
         value_on=day_number(value_day(cause.at_ms)),
         account_version=notice.account_version if payee == notice.payee else 1,
     )
-    return payment, Output("finance.payment-instruction.v1", claim, instruction, rule, reason)
+    return payment, Output(INSTRUCTIONS, claim, instruction, rule, reason)
 
 
 def less_paid(case: Case, claim: Claim) -> Case:

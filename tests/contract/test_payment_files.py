@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, event
 
 from schemas.days import day_number
 from schemas.records import BankAccount
+from schemas.topics import INSTRUCTIONS
 from sinks.ledger.bank_tables import bank_breaks, bank_cancellations, bank_messages, bank_payments, bank_records
-from sinks.payments import instructions
 from sinks.payments.book import BankState, CancellationState
 from sinks.payments.files import NotWritten
 from sinks.payments.following import RecordsGone
@@ -160,13 +160,13 @@ def test_what_was_signed_with_a_key_that_is_not_here_yet_waits_for_it(desk: Fina
 
 def test_a_record_that_cannot_be_read_is_a_break_and_holds_up_nothing(desk: FinanceDesk) -> None:
     """With its place, once; what came after it is taken in."""
-    desk.send_bytes(instructions.TOPIC, b"no Avro \xff", [])
+    desk.send_bytes(INSTRUCTIONS, b"no Avro \xff", [])
     desk.instruct(1)
     found = desk.export()
     desk.export()
 
     (broken,) = desk.rows(bank_breaks)
-    assert (broken["kind"], broken["about"]) == ("unreadable", f"{instructions.TOPIC}/1/0")
+    assert (broken["kind"], broken["about"]) == ("unreadable", f"{INSTRUCTIONS}/1/0")
     assert len(found.bad) == 1 and desk.paid() == [f"PI{1:030}"]
 
 
