@@ -5,7 +5,7 @@ for as long as none does; one that was booked after them is late, and stays so.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
@@ -22,6 +22,7 @@ from sinks.ledger.bank_tables import (
 )
 from sinks.payments.book import BankState, EntryKind
 from sinks.payments.new_rows import insert_new
+from streams.reconciliation.found import day_ms
 from streams.rules.banking_days import banking_day_after
 from streams.rules.breaks import break_id
 
@@ -110,7 +111,6 @@ def _without(kind: BreakKind) -> Select[Any]:
 
 def _row(kind: BreakKind, payment: Row[Any], reason: str, now_ms: int) -> dict[str, Any]:
     """A break about a payment, since its value date."""
-    since = datetime(payment.value_on.year, payment.value_on.month, payment.value_on.day, tzinfo=UTC)
     return {
         "break_id": break_id(kind, payment.instruction_id),
         "kind": kind,
@@ -124,7 +124,7 @@ def _row(kind: BreakKind, payment: Row[Any], reason: str, now_ms: int) -> dict[s
         "element": None,
         "expected_minor": None,
         "currency": payment.currency,
-        "since_ms": int(since.timestamp() * 1000),
+        "since_ms": day_ms(payment.value_on),
         "at_ms": now_ms,
         "reason": reason,
     }

@@ -58,12 +58,12 @@ def move(
     knows or of which two were told. What was to be paid in its place no longer is once it may have been paid itself."""
     known = payment
     payment = replace(payment, state=state, contradicted=payment.contradicted or contradicts)
-    claim = replace(claim, payments=tuple([payment if it.id == payment.id else it for it in claim.payments]))
+    claim = claim.with_payment(payment)
     outputs: tuple[Output, ...] = ()
     amount = format_minor(payment.amount_minor, payment.currency)
     if contradicts:
         outputs += (breaks.of_payment(BreakKind.STATUS, claim.number, payment, cause, reason),)
-    elif state is PaymentState.UNKNOWN is not known.state and not contradicts:
+    elif state is PaymentState.UNKNOWN is not known.state:
         outputs += (breaks.of_payment(BreakKind.UNKNOWN, claim.number, payment, cause, reason),)
     if known.state in DEAD and state not in DEAD:
         claim, asked = _not_again(claim, payment, cause, reason)

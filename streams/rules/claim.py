@@ -499,6 +499,10 @@ class Claim(_Part, frozen=True, kw_only=True):
         """The claim without open tasks of these kinds."""
         return replace(self, open_tasks=tuple([task for task in self.open_tasks if task.kind not in kinds]))
 
+    def with_payment(self, payment: Payment) -> "Claim":
+        """The claim with the payment of this id as it is now."""
+        return replace(self, payments=tuple([payment if it.id == payment.id else it for it in self.payments]))
+
     @property
     def newest_version(self) -> int:
         """The highest number a settlement or a proposed advance has; 0 while there is none."""

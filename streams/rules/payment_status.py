@@ -51,8 +51,7 @@ def on_payment_status(claim: Claim, status: PaymentStatus, cause: Cause, seen: L
     news = RANK[state] > RANK[payment.state] or (contradicts and not payment.contradicted)
     if not news:
         if under_way:
-            kept = tuple([payment if it.id == payment.id else it for it in claim.payments])
-            claim = replace(claim, payments=kept)
+            claim = claim.with_payment(payment)
         reason = f"{code} changes nothing: {payment.id} is {payment.state}"
         return Decision(claim, "payments.late-status", reason, noted=under_way)
     amount = format_minor(payment.amount_minor, payment.currency)
