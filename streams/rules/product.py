@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Annotated, Protocol, TypeVar
 
@@ -16,6 +16,11 @@ from streams.rules.traces import MOST
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+
+
+Whole = Annotated[int, Meta(ge=0)]
 
 
 class CompulsoryBucket(StrEnum):
@@ -65,19 +70,27 @@ class AuthorityLimits(_Data, frozen=True, kw_only=True):
     automatic_below_risk: int
 
 
-class RiskWeights(_Data, frozen=True, kw_only=True):
-    """The weight of each risk signal, and `refer_from`, the score from which a claim is referred to SIU. The same
-    person, phone, account or vehicle is a signal in `repeated_claims` claims within `repeated_months`, the claim itself
-    among them; a shop or hospital is above its peers when the claim comes to more with it than `peers_per_cent` of at
-    least `peers_claims` claims."""
+class RiskWeights(_Data, frozen=True, kw_only=True, dict=True):
+    """The weight of each risk signal, and `refer_from`, the score from which a claim is referred to SIU; no score is
+    above `highest`. A loss is early up to so many days after inception, a notice late more than so many hours after its
+    loss; a cover was just raised up to `cover_raised_days` before the loss, and an amount is near a limit that it keeps
+    below by at most `near_limit_per_cent` of it. The same person, phone, account or vehicle is a signal in
+    `repeated_claims` claims within `repeated_months`, the claim itself among them; a shop or hospital is above its
+    peers when the claim comes to more with it than `peers_per_cent` of at least `peers_claims` claims."""
 
-    loss_within_7_days: int
-    loss_within_30_days: int
+    highest: int
+    very_early_loss: int
+    very_early_days: Whole
+    early_loss: int
+    early_days: Whole
     late_notice: int
+    late_notice_hours: Whole
     payee_changed: int
     contradicted: int
     near_limit: int
+    near_limit_per_cent: Annotated[int, Meta(ge=0, le=100)]
     cover_raised: int
+    cover_raised_days: Whole
     police_differs: int
     other_account: int
     re_inspected: int
@@ -89,6 +102,26 @@ class RiskWeights(_Data, frozen=True, kw_only=True):
     above_peers: int
     peers_per_cent: Annotated[int, Meta(ge=1, le=99)]
     peers_claims: int
+
+    @cached_property
+    def very_early_ms(self) -> int:
+        """`very_early_days` in milliseconds."""
+        return self.very_early_days * _DAY_MS
+
+    @cached_property
+    def early_ms(self) -> int:
+        """`early_days` in milliseconds."""
+        return self.early_days * _DAY_MS
+
+    @cached_property
+    def cover_raised_ms(self) -> int:
+        """`cover_raised_days` in milliseconds."""
+        return self.cover_raised_days * _DAY_MS
+
+    @cached_property
+    def late_notice_ms(self) -> int:
+        """`late_notice_hours` in milliseconds."""
+        return self.late_notice_hours * _HOUR_MS
 
 
 class SpotChecks(_Data, frozen=True, kw_only=True):

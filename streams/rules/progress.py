@@ -31,7 +31,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     found = risk.signals(claim, notice, policy, terms)
     claim, referred = referrals.refer(claim, found, terms, cause)
     if referred:
-        outputs, reason = (*outputs, *referred), f"{reason}; {risk.in_words(found)}, so SIU is asked"
+        outputs, reason = (*outputs, *referred), f"{reason}; {risk.in_words(found, terms.risk)}, so SIU is asked"
     refused = clause.refusal(registered, line) if claim.clauses and award_minor(claim) is None else None
     wanted = [*referrals.awaited(claim), *_disputed(claim)]
     if refused is None:
@@ -59,15 +59,16 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     found = (*found, *risk.near_limit(settlement, terms.authority, terms.risk))
     claim, referred = referrals.refer(claim, found, terms, cause)
     if referred:
-        told = f"{reason}; settlement {settlement.version}: {words}; {risk.in_words(found)}, so SIU is asked"
-        tasks = _open_tasks([*referrals.awaited(claim)], claim.open_tasks, cause)
-        return Decision(replace(claim, open_tasks=tasks), "siu.referred", told, (*outputs, *referred))
+        told = f"{reason}; settlement {settlement.version}: {words}; {risk.in_words(found, terms.risk)}"
+        claim = replace(claim, open_tasks=_open_tasks([*referrals.awaited(claim)], claim.open_tasks, cause))
+        return Decision(claim, "siu.referred", f"{told}, so SIU is asked", (*outputs, *referred))
     why = amounts.why_asked(claim, settlement, terms)
     if why is not None:
         told = f"{reason}; settlement {settlement.version}: {words}; {why}, so finance is asked"
         return _ask_finance(claim, settlement, cause, why, Decision(claim, amounts.ASKED, told, outputs))
     amount = sum(settlement.covers.values())
-    score, told = risk.score(found), f"{reason}; settlement {settlement.version}: {words}; {risk.in_words(found)}"
+    score = risk.score(found, terms.risk)
+    told = f"{reason}; settlement {settlement.version}: {words}; {risk.in_words(found, terms.risk)}"
     looked = (
         claim.round > 1
         or claim.dispute is not None

@@ -27,17 +27,19 @@ def refer(claim: Claim, found: tuple[risk.Signal, ...], terms: Terms, cause: Cau
     referred anew when its score has risen, unless SIU has confirmed the fraud."""
     if not found:
         return claim, ()
-    score, before = risk.score(found), claim.referral
+    score, before = risk.score(found, terms.risk), claim.referral
     if score < terms.risk.refer_from:
         return claim, ()
     if before is not None and (score <= before.score or before.result is SiuResult.CONFIRMED):
         return claim, ()
-    return send(claim, found, risk.in_words(found), cause)
+    return send(claim, found, risk.in_words(found, terms.risk), terms, cause)
 
 
-def send(claim: Claim, found: tuple[risk.Signal, ...], reason: str, cause: Cause) -> tuple[Claim, tuple[Output, ...]]:
+def send(
+    claim: Claim, found: tuple[risk.Signal, ...], reason: str, terms: Terms, cause: Cause
+) -> tuple[Claim, tuple[Output, ...]]:
     """The claim with its next referral, on these signals, and that to send."""
-    score, before = risk.score(found), claim.referral
+    score, before = risk.score(found, terms.risk), claim.referral
     referral = Referral(number=1 if before is None else before.number + 1, score=score)
     record = SiuReferral(
         claim=claim.number,

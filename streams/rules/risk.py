@@ -1,4 +1,5 @@
-"""Risk signals of one claim and its policy: each a weight and the evidence it rests on (weights are product data)."""
+"""Risk signals of one claim and its policy: each a weight and the evidence it rests on. Weights, and from where on a
+thing is a signal, are product data."""
 
 from typing import Final, NamedTuple
 
@@ -10,7 +11,6 @@ from streams.rules.product import AuthorityLimits, RiskWeights, Terms
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
-HIGHEST: Final = 100
 LATE_REASON: Final = "late_reason"
 """The fact of a notice that tells why it came late."""
 
@@ -28,14 +28,14 @@ def signals(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms) -
     weights, loss_at_ms = terms.risk, notice.loss_at_ms
     found = []
     age_ms, late_ms = loss_at_ms - policy.inception_at_ms, notice.notified_at_ms - loss_at_ms
-    if age_ms <= 30 * DAY_MS:
-        weight = weights.loss_within_7_days if age_ms <= 7 * DAY_MS else weights.loss_within_30_days
+    if age_ms <= weights.early_ms:
+        weight = weights.very_early_loss if age_ms <= weights.very_early_ms else weights.early_loss
         found.append(Signal("early-loss", weight, f"the loss came {age_ms / DAY_MS:.1f} days after inception"))
     raised_at_ms = policy.raised_at_ms
-    if raised_at_ms is not None and loss_at_ms - raised_at_ms <= 30 * DAY_MS:
+    if raised_at_ms is not None and loss_at_ms - raised_at_ms <= weights.cover_raised_ms:
         evidence = f"the loss came {(loss_at_ms - raised_at_ms) / DAY_MS:.1f} days after the cover was raised"
         found.append(Signal("cover-raised", weights.cover_raised, evidence))
-    if late_ms > 48 * HOUR_MS and LATE_REASON not in notice.facts:
+    if late_ms > weights.late_notice_ms and LATE_REASON not in notice.facts:
         evidence = f"the notice came {late_ms / HOUR_MS:.0f} hours after the loss"
         found.append(Signal("late-notice", weights.late_notice, evidence))
     if notice.payee_changed:
@@ -59,24 +59,25 @@ def signals(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms) -
 
 def near_limit(settlement: SettlementVersion, limits: AuthorityLimits, weights: RiskWeights) -> tuple[Signal, ...]:
     """A signal when a settlement keeps just below the amount from which another must decide."""
-    amount_minor = sum(settlement.covers.values())
+    amount_minor, per_cent = sum(settlement.covers.values()), weights.near_limit_per_cent
     for limit in (limits.automatic_minor, limits.handler_minor, limits.approver_minor):
-        if amount_minor <= limit and (limit - amount_minor) * 20 <= limit:
+        if amount_minor <= limit and (limit - amount_minor) * 100 <= limit * per_cent:
             amount, below = (format_minor(it, settlement.currency) for it in (amount_minor, limit))
-            return (Signal("near-limit", weights.near_limit, f"{amount} is within 5 % below the limit of {below}"),)
+            evidence = f"{amount} is within {per_cent} % below the limit of {below}"
+            return (Signal("near-limit", weights.near_limit, evidence),)
     return ()
 
 
-def score(found: tuple[Signal, ...]) -> int:
-    """The weights together, at most 100."""
-    return min(sum([signal.weight for signal in found]), HIGHEST)
+def score(found: tuple[Signal, ...], weights: RiskWeights) -> int:
+    """The weights together, at most the highest score."""
+    return min(sum([signal.weight for signal in found]), weights.highest)
 
 
-def in_words(found: tuple[Signal, ...]) -> str:
+def in_words(found: tuple[Signal, ...], weights: RiskWeights) -> str:
     """The score and what it is made of."""
     if not found:
         return "risk 0"
-    return f"risk {score(found)} ({', '.join([f'{signal.evidence}: {signal.weight}' for signal in found])})"
+    return f"risk {score(found, weights)} ({', '.join([f'{signal.evidence}: {signal.weight}' for signal in found])})"
 
 
 def _contradictions(claim: Claim, weights: RiskWeights) -> list[Signal]:

@@ -7,11 +7,10 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, ValidationError, convert, field
 
-from streams.rules.product import CompulsoryBucket, CompulsoryLimits, Product, product
+from streams.rules.product import CompulsoryBucket, CompulsoryLimits, Product, Whole, product
 
 Exact = int | Fraction
 T = TypeVar("T")
-Whole = Annotated[int, Meta(ge=0)]
 Rate = Annotated[int, Meta(ge=0, le=10_000)]
 
 WHOLE_BP: Final = 10_000

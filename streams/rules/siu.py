@@ -30,10 +30,11 @@ def refer_by_hand(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Dec
         raise Dead("siu-asked", f"action: SIU is asked about the claim already, by referral {before.number}")
     if claim.outcome not in (None, Outcome.APPROVED):
         raise Dead("too-late", f"action: the claim has ended ({claim.outcome}), so there is nothing for SIU to hold")
-    found = risk.signals(claim, notice, policy, terms_of(notice))
-    reason = f"the {decision.role} refers the claim to SIU; {risk.in_words(found)}"
+    terms = terms_of(notice)
+    found = risk.signals(claim, notice, policy, terms)
+    reason = f"the {decision.role} refers the claim to SIU; {risk.in_words(found, terms.risk)}"
     evidence = (*found, risk.Signal(BY_HAND, 0, decision.reason))
-    claim, referred = referrals.send(claim, evidence, reason, cause)
+    claim, referred = referrals.send(claim, evidence, reason, terms, cause)
     if claim.outcome is None:
         return advance(claim, cause, referrals.RULE, reason, referred)
     return Decision(referrals.with_task(claim, cause), referrals.RULE, reason, referred)

@@ -4,7 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from schemas.records import FindingKind, LossNotice, Policy
-from streams.rules.claim import TaskKind
+from streams.rules import risk
+from streams.rules.claim import SettlementVersion, TaskKind
+from streams.rules.product import product
 from streams.rules.risk import Signal, score
 from tests.claims import (
     COMPULSORY,
@@ -23,6 +25,7 @@ from tests.claims import (
 )
 from tests.unit.rules.hub import Hub
 
+TERMS = product("motor").terms[0]
 SOMEBODY_ELSE = replace(PAYEE, name="收款人乙")
 
 
@@ -104,4 +107,33 @@ def test_the_score_is_never_above_one_hundred() -> None:
     """However many signals there are."""
     found = (Signal("a", 60, ""), Signal("b", 60, ""))
 
-    assert score(found) == 100
+    assert score(found, TERMS.risk) == 100
+    assert score(found, replace(TERMS.risk, highest=90)) == 90
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({}, ["cover-raised: 20", "late-notice: 10"]),
+        ({"early_days": 89}, ["cover-raised: 20", "late-notice: 10"]),
+        ({"early_days": 90}, ["early-loss: 10", "cover-raised: 20", "late-notice: 10"]),
+        ({"early_days": 90, "very_early_days": 90}, ["early-loss: 25", "cover-raised: 20", "late-notice: 10"]),
+        ({"cover_raised_days": 24}, ["late-notice: 10"]),
+        ({"late_notice_hours": 50}, ["cover-raised: 20"]),
+        ({"near_limit_per_cent": 60}, ["cover-raised: 20", "late-notice: 10"]),
+        ({"near_limit_per_cent": 61}, ["cover-raised: 20", "late-notice: 10", "near-limit: 10"]),
+    ],
+)
+def test_from_where_on_a_thing_is_a_signal_is_product_data(changes: dict[str, int], names: list[str]) -> None:
+    """A loss 90 days after inception, 25 after a cover was raised, notified 50 hours late, settled for 1 980.00."""
+    late = notice(notified_at_ms=LOSS_MS + 50 * HOUR_MS)
+    registered = Hub().play(policy(), _raised(25), late).claim
+    assert registered.notice is not None and registered.policy is not None
+    settlement = SettlementVersion(
+        version=1, covers={"own-damage": 1_980_00}, payable_minor=1_980_00, currency="CNY", payee="", cause=""
+    )
+
+    terms = replace(TERMS, risk=replace(TERMS.risk, **changes))
+    found = risk.signals(registered, registered.notice, registered.policy, terms)
+    near = risk.near_limit(settlement, terms.authority, terms.risk)
+    assert [f"{signal.name}: {signal.weight}" for signal in (*found, *near)] == names
