@@ -28,7 +28,7 @@ def tasks(claim: Registered) -> Iterator[Wanted]:
         yield Wanted(TaskKind.BILL, "hospital")
     if CoverKind.DISABILITY in kinds and known.found(FindingKind.DISABILITY) is None:
         yield Wanted(TaskKind.DISABILITY, "hospital")
-    yield from record_tasks(claim)
+    yield from record_tasks(claim, ACCIDENT)
 
 
 def case(claim: Registered) -> Case:

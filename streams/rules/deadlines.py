@@ -11,6 +11,7 @@ from msgspec import Struct
 
 _PER_CENT_OF_A_DAY_MS: Final = 864_000
 _QUARTER_OF_AN_HOUR_MS: Final = 900_000
+_LAST_QUARTER: Final = 281_558_016  # the first of 9999-12-31: no later moment is in a year that every place has
 
 
 class Calendar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +57,7 @@ def months_before(at_ms: int, months: int, calendar: Calendar) -> int:
 @lru_cache(4096)
 def _day_of(quarter: int, time_zone: str) -> int:
     """No day begins within a quarter of an hour: time zones have differed by whole ones since 1972."""
+    quarter = min(quarter, _LAST_QUARTER)
     return datetime.fromtimestamp(quarter * _QUARTER_OF_AN_HOUR_MS // 1000, _zone(time_zone)).toordinal()
 
 

@@ -21,7 +21,7 @@ def tasks(claim: Registered) -> Iterator[Wanted]:
     if (high or claim.claim.above_peers) and claim.claim.found(FindingKind.HOSPITAL_CHECK) is None:
         why = f"billed above {format_minor(limit, claim.notice.currency)}" if high else "billed above its peers"
         yield Wanted(TaskKind.HOSPITAL_CHECK, "hospital", why)
-    yield from record_tasks(claim)
+    yield from record_tasks(claim, HEALTH)
 
 
 def case(claim: Registered) -> Case:

@@ -1,5 +1,6 @@
 """A hospital's record of a stay: kept with the claim, and held against the hospital's bills (domain: departments)."""
 
+from datetime import date
 from typing import Final
 
 from msgspec.structs import replace
@@ -8,10 +9,11 @@ from schemas.records import HospitalRecord, HospitalRequest, HospitalRequestKind
 from streams.outcomes import Dead
 from streams.rules.admission import undecided
 from streams.rules.claim import Claim, KeptBill, KeptRecord, Notice, TaskKind
+from streams.rules.deadlines import Calendar, day_of
 from streams.rules.decision import Cause, Decision, Lookups, Output
 from streams.rules.derived import derived_id
 from streams.rules.lines import LINES
-from streams.rules.medical import contains, hospital_day, paid_by_bill, record_of
+from streams.rules.medical import contains, paid_by_bill, record_of
 from streams.rules.progress import advance
 
 RULE: Final = "hospital-records.record"
@@ -46,7 +48,7 @@ def on_record(claim: Claim, record: HospitalRecord, cause: Cause, seen: Lookups)
         raise Dead("version-conflict", "record_id, issued_at_ms: this record is already known with other content")
     others = [it for it in claim.hospital_records if it not in same]
     records = tuple(sorted((*others, kept), key=lambda one: (one.hospital, one.id)))
-    reason = f"record {kept.id} of {kept.hospital} came, {_days(kept)}"
+    reason = f"record {kept.id} of {kept.hospital} came, {_days(kept, LINES[notice.line].product.calendar)}"
     asked = any(task.kind in (TaskKind.HOSPITAL_RECORD, TaskKind.HOSPITAL_CHECK) for task in claim.open_tasks)
     claim = replace(claim, hospital_records=records)
     bills = [bill for bill in claim.bills if bill.hospital == kept.hospital]
@@ -58,10 +60,12 @@ def on_record(claim: Claim, record: HospitalRecord, cause: Cause, seen: Lookups)
 
 def differing(claim: Claim, notice: Notice, bill: KeptBill, cause: Cause) -> tuple[Output, ...]:
     """The word to a hospital that its record does not contain its bill; nothing when it does, or there is none."""
-    record = record_of(claim, bill)
-    if record is None or contains(record, bill):
+    calendar = LINES[notice.line].product.calendar
+    record = record_of(claim, bill, calendar)
+    if record is None or contains(record, bill, calendar):
         return ()
-    reason = f"the record of {bill.hospital}, {_days(record)}, does not contain its bill, {_days(bill)}"
+    there, billed = _days(record, calendar), _days(bill, calendar)
+    reason = f"the record of {bill.hospital}, {there}, does not contain its bill, {billed}"
     told = HospitalRequest(
         claim=claim.number,
         request_id=derived_id("RQ", claim.number, claim.version, HospitalRequestKind.ANOMALY_NOTICE, bill.paper),
@@ -75,5 +79,6 @@ def differing(claim: Claim, notice: Notice, bill: KeptBill, cause: Cause) -> tup
     return (Output("hospital.request.v1", claim.number, told, DIFFERS, reason),)
 
 
-def _days(stay: KeptRecord | KeptBill) -> str:
-    return f"from {hospital_day(stay.admitted_at_ms)} to {hospital_day(stay.discharged_at_ms)}"
+def _days(stay: KeptRecord | KeptBill, calendar: Calendar) -> str:
+    first, last = (date.fromordinal(day_of(at_ms, calendar)) for at_ms in (stay.admitted_at_ms, stay.discharged_at_ms))
+    return f"from {first} to {last}"

@@ -2,20 +2,15 @@
 that pay them."""
 
 from collections.abc import Iterator
-from datetime import date
-from typing import Final
 
 from msgspec.structs import replace
 
 from schemas.money import format_minor
 from schemas.records import FindingKind
 from streams.rules.claim import Claim, KeptBill, KeptRecord, Notice, PolicyInForce, TaskKind
+from streams.rules.deadlines import Calendar, day_of
 from streams.rules.line import LineRules, Registered, Wanted, cover_terms
 from streams.rules.settlement import Case, CoverKind
-
-_DAY_MS: Final = 86_400_000
-_SHANGHAI_MS: Final = 28_800_000  # China keeps one time all year
-_EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def paid_by_bill(line: LineRules, notice: Notice, policy: PolicyInForce) -> bool:
@@ -28,41 +23,36 @@ def billed_minor(claim: Claim) -> int:
     return sum(bill.eligible_minor for bill in claim.bills)
 
 
-def days_in_hospital(bill: KeptBill) -> int:
+def days_in_hospital(bill: KeptBill, calendar: Calendar) -> int:
     """Calendar days from the day of admission to the day of discharge."""
-    return (hospital_day(bill.discharged_at_ms) - hospital_day(bill.admitted_at_ms)).days
+    return day_of(bill.discharged_at_ms, calendar) - day_of(bill.admitted_at_ms, calendar)
 
 
-def hospital_day(at_ms: int) -> date:
-    """The day a moment lies in where the hospital is."""
-    return date.fromordinal(_EPOCH + (at_ms + _SHANGHAI_MS) // _DAY_MS)
-
-
-def record_of(claim: Claim, bill: KeptBill) -> KeptRecord | None:
+def record_of(claim: Claim, bill: KeptBill, calendar: Calendar) -> KeptRecord | None:
     """The record that is for a bill: of its hospital one whose days contain the bill's, else the newest."""
     records = [record for record in claim.hospital_records if record.hospital == bill.hospital]
-    return next((it for it in records if contains(it, bill)), max(records, key=_issued, default=None))
+    return next((it for it in records if contains(it, bill, calendar)), max(records, key=_issued, default=None))
 
 
-def contains(record: KeptRecord, bill: KeptBill) -> bool:
+def contains(record: KeptRecord, bill: KeptBill, calendar: Calendar) -> bool:
     """Whether the patient was there on all days of the bill, as the record says."""
-    began = hospital_day(record.admitted_at_ms) <= hospital_day(bill.admitted_at_ms)
-    return began and hospital_day(bill.discharged_at_ms) <= hospital_day(record.discharged_at_ms)
+    began = day_of(record.admitted_at_ms, calendar) <= day_of(bill.admitted_at_ms, calendar)
+    return began and day_of(bill.discharged_at_ms, calendar) <= day_of(record.discharged_at_ms, calendar)
 
 
-def record_tasks(claim: Registered) -> Iterator[Wanted]:
+def record_tasks(claim: Registered, line: LineRules) -> Iterator[Wanted]:
     """The hospital's records when its bills are high, and a look at it when a record does not bear out its bill."""
-    limit = claim.terms.above_minor["hospital-record"]
+    limit, calendar = claim.terms.above_minor["hospital-record"], line.product.calendar
     high = billed_minor(claim.claim) > limit
     check = claim.claim.found(FindingKind.HOSPITAL_CHECK)
     for hospital in dict.fromkeys(bill.hospital for bill in claim.claim.bills):
         bills = [bill for bill in claim.claim.bills if bill.hospital == hospital]
-        records = [(bill, record_of(claim.claim, bill)) for bill in bills]
+        records = [(bill, record_of(claim.claim, bill, calendar)) for bill in bills]
         if high and any(record is None for _, record in records):
             about = f"{hospital}, billed above {format_minor(limit, claim.notice.currency)}"
             yield Wanted(TaskKind.HOSPITAL_RECORD, "hospital", about)
         for bill, record in records:
-            if record is None or contains(record, bill):
+            if record is None or contains(record, bill, calendar):
                 continue
             since_ms = max(record.issued_at_ms, bill.discharged_at_ms)
             if check is None or check.found_at_ms < since_ms:
@@ -80,7 +70,7 @@ def billed_case(claim: Registered, line: LineRules) -> Case:
             losses[kind] = billed_minor(claim.claim)
             terms = replace(terms, paid_by_others=sum(bill.paid_by_others_minor for bill in bills))
         covers.append(terms)
-    days = sum(map(days_in_hospital, bills))
+    days = sum([days_in_hospital(bill, line.product.calendar) for bill in bills])
     grades = [found.disability_grade for found in claim.claim.findings if found.disability_grade is not None]
     return Case(
         covers=tuple(covers),

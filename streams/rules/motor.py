@@ -36,7 +36,7 @@ def tasks(claim: Registered) -> Iterator[Wanted]:
         elif known.excess:
             yield Wanted(TaskKind.SUPPLEMENT, "repair-shop", damaged)
     if known_of.bills:
-        yield from record_tasks(claim)
+        yield from record_tasks(claim, MOTOR)
 
 
 def survey_reason(notice: Notice, terms: Terms) -> str | None:
