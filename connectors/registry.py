@@ -4,9 +4,7 @@ import json
 import re
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
-
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from schemas.codec import RegistryUnavailable, UnknownSchema
 from schemas.topics import TOPICS, avro_schema, released_schemas
@@ -18,6 +16,9 @@ _DEFAULTS: Final[Mapping[str, str | int | float | bool]] = {"timeout": 5, "max.r
 
 T = TypeVar("T")
 
+if TYPE_CHECKING:  # the client is half a second of imports, which only those with such a registry pay
+    from confluent_kafka.schema_registry import Schema
+
 
 class ConfluentRegistry:
     """A registry with Confluent's REST API (Confluent, Apicurio, Karapace, Redpanda). The client keeps the answers.
@@ -27,6 +28,8 @@ class ConfluentRegistry:
     """
 
     def __init__(self, url: str, options: Mapping[str, str | int | float | bool] | None = None) -> None:
+        from confluent_kafka.schema_registry import SchemaRegistryClient
+
         self._shown_url = _without_credentials(url)
         try:
             self._client = SchemaRegistryClient({**_DEFAULTS, **(options or {}), "url": url})
@@ -65,6 +68,8 @@ class ConfluentRegistry:
         return self._ask(f"of {subject}", lambda: self._client.register_schema(subject, _schema(topic)), _NOTHING)
 
     def _ask(self, about: int | str, question: Callable[[], T], no_such_schema: frozenset[int] = _NO_SUCH_SCHEMA) -> T:
+        from confluent_kafka.schema_registry import SchemaRegistryError
+
         try:
             return question()
         except SchemaRegistryError as error:
@@ -103,11 +108,13 @@ class EmbeddedRegistry:
         return (list(TOPICS).index(topic) + 1) * _VERSIONS + len(released_schemas(topic))
 
 
-def _schema(topic: str) -> Schema:
+def _schema(topic: str) -> "Schema":
+    from confluent_kafka.schema_registry import Schema
+
     return Schema(json.dumps(avro_schema(topic)), "AVRO")
 
 
-def _text(schema: Schema) -> str:
+def _text(schema: "Schema") -> str:
     return _known(schema.schema_str)
 
 
