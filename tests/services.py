@@ -1,10 +1,12 @@
 """The real services of a test session: addresses from the environment, else started when first asked for."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from tempfile import TemporaryDirectory
+from typing import Final, NoReturn
 from uuid import uuid4
 
 import psycopg
@@ -23,6 +25,8 @@ os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSeri
 
 # Nothing a test writes must outlive a power failure.
 FAST_POSTGRES = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+MEMORY: Final = Path("/dev/shm")  # noqa: S108  where Linux keeps files that no disk sees
+ROOM_BYTES: Final = 4 * 1024**3
 FAST_KAFKA = {
     # Internal topics are made when the first group forms; one partition each is made fastest.
     "offsets.topic.num.partitions": "1",
@@ -34,13 +38,15 @@ FAST_KAFKA = {
 @contextmanager
 def kafka(folder: Path) -> Iterator[str]:
     """Bootstrap servers of a real Kafka for as long as the context lasts."""
-    yield from _given_or_started("KAFKA", Kafka(folder / "kafka", FAST_KAFKA))
+    with _in_memory(folder / "kafka"):
+        yield from _given_or_started("KAFKA", Kafka(folder / "kafka", FAST_KAFKA))
 
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """URL of a real PostgreSQL whose user may create databases."""
-    yield from _given_or_started("POSTGRES", Postgres(folder / "postgres", FAST_POSTGRES))
+    with _in_memory(folder / "postgres"):
+        yield from _given_or_started("POSTGRES", Postgres(folder / "postgres", FAST_POSTGRES))
 
 
 @contextmanager
@@ -59,6 +65,19 @@ def registry_wanted() -> bool:
 def in_ci() -> bool:
     """Whether this is continuous integration, which promises every service."""
     return os.environ.get("CI") == "true"
+
+
+@contextmanager
+def _in_memory(service: Path) -> Iterator[None]:
+    """The service's data is kept in memory, where there is room: Kafka waits for the disk at every partition it makes.
+    Its log stays in its folder."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        yield
+        return
+    with TemporaryDirectory(prefix="claimhub-test-", dir=MEMORY, ignore_cleanup_errors=True) as data:
+        service.mkdir(parents=True)
+        (service / "data").symlink_to(data)
+        yield
 
 
 @contextmanager
