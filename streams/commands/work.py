@@ -24,6 +24,7 @@ from streams.commands.why import record_at
 from streams.flows import FLOWS
 from streams.outcomes import Dead, Park
 from streams.received import unpack_headers
+from streams.rules.advances import tasks_of
 from streams.rules.claim import ON_ITS_WAY, Claim, Clock, ClockKind, SettlementVersion, Task, TaskKind
 from streams.rules.decision import CapturedLookups, Cause
 
@@ -298,9 +299,7 @@ def _is_for_people(task: Task) -> bool:
 
 def _settlement_of(claim: Claim, task: "Task | _Asked") -> SettlementVersion | None:
     """The settlement version a task is about: of an advance what is proposed."""
-    if task.kind is TaskKind.ADVANCE and claim.advance is not None:
-        return claim.advance.proposed
-    return claim.settlement
+    return claim.advance.proposed if claim.advance is not None and task in tasks_of(claim) else claim.settlement
 
 
 class _Asked(NamedTuple):

@@ -1,5 +1,6 @@
 """The advance on a claim whose amount is not fixed in time: what can be determined of it is paid, later the difference
-(Insurance Law art. 25). It is proposed once its clock has run out, and never paid without the people its amount needs.
+(Insurance Law art. 25). It is proposed once its clock has run out, and never paid before finance has answered when its
+amount must be checked, and without the people its amount needs.
 """
 
 from typing import Final
@@ -8,11 +9,21 @@ from msgspec.structs import replace
 
 from schemas.money import format_minor
 from schemas.records import AdjusterDecision, DecisionAction, NoticeKind
-from streams.outcomes import Dead
-from streams.rules import authority, direct, notices, payments
-from streams.rules.admission import undecided
-from streams.rules.claim import DEAD, Advance, Claim, Notice, PolicyInForce, SettlementVersion, Task, TaskKind
-from streams.rules.decision import Cause, Decision
+from streams.outcomes import Dead, Park
+from streams.rules import amounts, authority, direct, notices, payments
+from streams.rules.admission import BEFORE_APPROVAL, DECISION, undecided
+from streams.rules.claim import (
+    DEAD,
+    Advance,
+    AmountCheck,
+    Claim,
+    Notice,
+    PolicyInForce,
+    SettlementVersion,
+    Task,
+    TaskKind,
+)
+from streams.rules.decision import Cause, Decision, Output
 from streams.rules.line import Registered
 from streams.rules.lines import LINES, settle_in_line, terms_of
 
@@ -23,33 +34,62 @@ _OPEN: Final = frozenset({TaskKind.FACTS, TaskKind.POLICY, TaskKind.CLAUSE_QUERY
 """While one of these is open, nobody can tell whether anything is owed at all."""
 _FIXED: Final = frozenset({TaskKind.APPROVAL, TaskKind.AMOUNT_CHECK})
 """While one of these is open, the whole amount is before people, and no part of it."""
+_ABOUT_IT: Final = frozenset({TaskKind.ADVANCE, TaskKind.AMOUNT_CHECK})
 
 
-def fall_due(claim: Claim, cause: Cause) -> tuple[Claim, str]:
-    """The claim once its advance is due, with the proposal if one can be made, and that in words."""
+def fall_due(claim: Claim, cause: Cause) -> tuple[Claim, str, tuple[Output, ...]]:
+    """The claim once its advance is due, with the proposal if one can be made, that in words, and what is sent for
+    it."""
     advance = Advance() if claim.advance is None else claim.advance
-    claim, words = propose(replace(claim, advance=replace(advance, round=claim.round)), cause)
-    return claim, words or "an advance is due, but as things stand none is proposed"
+    claim, words, asked = propose(replace(claim, advance=replace(advance, round=claim.round)), cause)
+    return claim, words or "an advance is due, but as things stand none is proposed", asked
 
 
-def propose(claim: Claim, cause: Cause) -> tuple[Claim, str]:
-    """The claim with what can be determined now put before people, and that in words: "" when there is nothing new.
+def propose(claim: Claim, cause: Cause) -> tuple[Claim, str, tuple[Output, ...]]:
+    """The claim with what can be determined now put before people, that in words, "" when there is nothing new, and the
+    query to finance: as with a settlement it is asked first, once for each proposal, if the amount must be checked.
 
     Another amount or account than before is another proposal, to be approved anew; one that was refused is not made
     again. There is none once an advance is paid or on its way, while it is open whether anything is owed at all, and
     when the whole amount is before people.
     """
-    open_before = next((task for task in claim.open_tasks if task.kind is TaskKind.ADVANCE), None)
-    before, claim = claim.advance, claim.without(TaskKind.ADVANCE)
+    notice, before, open_before = claim.notice, claim.advance, tasks_of(claim)
+    claim = replace(claim, open_tasks=tuple([task for task in claim.open_tasks if task not in open_before]))
     advance = _proposable(claim, cause)
-    if advance is None or advance.proposed is None:
-        return claim, ""
-    claim = replace(claim, advance=advance)
-    if advance is before and open_before is not None:
-        return replace(claim, open_tasks=(*claim.open_tasks, open_before)), ""
-    task = _task(claim, advance, advance.proposed, cause)
-    words = f"{_in_words(advance.proposed)} is proposed, which is what can be determined; the {task.addressee} decides"
-    return replace(claim, open_tasks=(*claim.open_tasks, task)), words
+    if notice is None or advance is None or advance.proposed is None:
+        return claim, "", ()
+    claim, proposed = replace(claim, advance=advance), advance.proposed
+    why = amounts.why_asked(claim, proposed, advance.amount_check, terms_of(notice))
+    if why is None:
+        task, asked = _task(claim, advance, proposed, cause), tuple[Output, ...]()
+        then = f"the {task.addressee} decides"
+    else:
+        task, query = amounts.ask(claim, proposed, cause, why)
+        then, asked = f"{why}, so finance is asked", (query,)
+    for old in open_before if advance is before else ():
+        if old.kind is task.kind:
+            return replace(claim, open_tasks=(*claim.open_tasks, old)), "", ()
+    words = f"{_in_words(proposed)} is proposed, which is what can be determined; {then}"
+    return replace(claim, open_tasks=(*claim.open_tasks, task)), words, asked
+
+
+def tasks_of(claim: Claim) -> tuple[Task, ...]:
+    """The open tasks that are about the proposed advance: finance's check of its amount, or a person's decision."""
+    proposed = None if claim.advance is None else claim.advance.proposed
+    if proposed is None:
+        return ()
+    return tuple([it for it in claim.open_tasks if it.kind in _ABOUT_IT and it.about == _about(proposed)])
+
+
+def checked_by_finance(claim: Claim) -> SettlementVersion | None:
+    """The proposed advance that finance is asked about, if it is."""
+    asked = any(task.kind is TaskKind.AMOUNT_CHECK for task in tasks_of(claim))
+    return claim.advance.proposed if asked and claim.advance is not None else None
+
+
+def with_answer(claim: Claim, answered: AmountCheck) -> Claim:
+    """The claim with what finance said to the amount of its proposed advance."""
+    return claim if claim.advance is None else replace(claim, advance=replace(claim.advance, amount_check=answered))
 
 
 def concerns(claim: Claim, decision: AdjusterDecision) -> bool:
@@ -63,12 +103,17 @@ def on_decision(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Decis
     """Take one person's decision on the proposed advance: the last approval needed pays it, one rejection ends it, and
     the claim goes on in either case.
 
-    Raises Dead `old-version` for one that is no longer proposed, and as the decision on a settlement of its amount.
+    Raises Park until finance has answered to its amount, Dead `old-version` for one that is no longer proposed, and as
+    the decision on a settlement of its amount.
     """
     notice, _ = undecided(claim, "the decision")
     advance = claim.advance
     proposed = None if advance is None else advance.proposed
     waiting = any(task.kind is TaskKind.ADVANCE for task in claim.open_tasks)
+    checked = checked_by_finance(claim)
+    if checked is not None and decision.settlement_version == checked.version:
+        what = f"the decision waits until finance has answered to settlement {checked.version}"
+        raise Park(what, until=(*BEFORE_APPROVAL, DECISION))
     if advance is None or proposed is None or not waiting or decision.settlement_version != proposed.version:
         version = decision.settlement_version
         raise Dead("old-version", f"settlement_version: {version} was an advance, which is no longer proposed")
@@ -154,7 +199,11 @@ def _paid(claim: Claim, advance: Advance) -> bool:
 def _task(claim: Claim, advance: Advance, proposed: SettlementVersion, cause: Cause) -> Task:
     needed = authority.needed_by(claim, proposed, terms_of(claim.notice).authority) if claim.notice else ()
     role = authority.next_role(needed, advance.approvals)
-    return Task(kind=TaskKind.ADVANCE, addressee=role, opened=cause.ref, about=f"settlement {proposed.version}")
+    return Task(kind=TaskKind.ADVANCE, addressee=role, opened=cause.ref, about=_about(proposed))
+
+
+def _about(proposed: SettlementVersion) -> str:
+    return f"settlement {proposed.version}"
 
 
 def _in_words(proposed: SettlementVersion) -> str:

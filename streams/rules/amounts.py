@@ -4,7 +4,7 @@ from typing import Final
 
 from schemas.money import format_minor
 from schemas.records import AmountQuery
-from streams.rules.claim import Claim, SettlementVersion, Task, TaskKind
+from streams.rules.claim import AmountCheck, Claim, SettlementVersion, Task, TaskKind
 from streams.rules.decision import Cause, Output
 from streams.rules.derived import derived_id
 from streams.rules.product import Terms
@@ -19,9 +19,9 @@ def query_id(claim: str, settlement_version: int) -> str:
     return derived_id("AQ", claim, settlement_version)
 
 
-def why_asked(claim: Claim, settlement: SettlementVersion, terms: Terms) -> str | None:
-    """Why finance must be asked about a settlement; None when it need not, or has answered."""
-    if claim.amount_check is not None and claim.amount_check.version == settlement.version:
+def why_asked(claim: Claim, settlement: SettlementVersion, answered: AmountCheck | None, terms: Terms) -> str | None:
+    """Why finance must be asked about a settlement, or an advance on it; None when it need not, or `answered` to it."""
+    if answered is not None and answered.version == settlement.version:
         return None
     amount, limit = sum(settlement.covers.values()), terms.above_minor.get("amount-check")
     if limit is not None and amount > limit:

@@ -230,10 +230,12 @@ class Approval(_Part, frozen=True, kw_only=True):
 
 class Advance(_Part, frozen=True, kw_only=True):
     """The advance of a claim whose amount was not fixed in time: due since `round`. `proposed` is the newest one put
-    before people, numbered with the settlement versions; `approvals` are theirs, `refused` says that they said no."""
+    before people, numbered with the settlement versions; `approvals` are theirs, `refused` says that they said no,
+    `amount_check` what finance said to its amount."""
 
     round: int = 1
     proposed: SettlementVersion | None = None
+    amount_check: AmountCheck | None = None
     approvals: tuple[Approval, ...] = ()
     refused: bool = False
 

@@ -16,7 +16,7 @@ from schemas.records import ClockTick, NoticeKind
 from streams.rules import advances
 from streams.rules.claim import PAID, Claim, Clock, ClockKind, Mark, Notice, Outcome, Pause, TaskKind
 from streams.rules.deadlines import Calendar, day_of, moment
-from streams.rules.decision import Cause, Decision, Lookups
+from streams.rules.decision import Cause, Decision, Lookups, Output
 from streams.rules.lines import LINES
 from streams.rules.product import ClockTerms, Product, Terms
 
@@ -199,11 +199,11 @@ def on_tick(claim: Claim, tick: ClockTick, cause: Cause, seen: Lookups) -> Decis
         clocks[place] = clock
     if not told:
         return Decision(claim, "clocks.tick", "nothing that runs for the claim is due by then")
-    claim = replace(claim, clocks=tuple(clocks))
+    claim, outputs = replace(claim, clocks=tuple(clocks)), tuple[Output, ...]()
     if ClockKind.ADVANCE in ran_out:
-        claim, proposed = advances.fall_due(claim, cause)
+        claim, proposed, outputs = advances.fall_due(claim, cause)
         told.append(proposed)
-    return Decision(claim, rule, "; ".join(told))
+    return Decision(claim, rule, "; ".join(told), outputs)
 
 
 def extend(claim: Claim, notice: Notice, kind: ClockKind, about: str, cause: Cause) -> Clock | None:

@@ -39,11 +39,10 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
     tasks = _open_tasks(wanted, claim.open_tasks, cause)
     if tasks:
         opened = [task for task in tasks if task not in claim.open_tasks]
-        advance_before = [task for task in claim.open_tasks if task.kind is TaskKind.ADVANCE]
-        claim = replace(claim, open_tasks=(*tasks, *advance_before))
+        claim = replace(claim, open_tasks=(*tasks, *advances.tasks_of(claim)))
         if claim.advance is not None:
-            claim, proposed = advances.propose(claim, cause)
-            reason = f"{reason}; {proposed}" if proposed else reason
+            claim, proposed, asked = advances.propose(claim, cause)
+            reason, outputs = f"{reason}; {proposed}" if proposed else reason, (*outputs, *asked)
         outputs = (*outputs, *requests(claim, notice, opened, cause, reason))
         if any(task.kind is TaskKind.DOCUMENTS for task in tasks):
             claim, asked = _ask_for_documents(claim, cause, reason)
@@ -62,7 +61,7 @@ def advance(claim: Claim, cause: Cause, rule: str, reason: str, outputs: tuple[O
         told = f"{reason}; settlement {settlement.version}: {words}; {risk.in_words(found, terms.risk)}"
         claim = replace(claim, open_tasks=_open_tasks([*referrals.awaited(claim)], claim.open_tasks, cause))
         return Decision(claim, "siu.referred", f"{told}, so SIU is asked", (*outputs, *referred))
-    why = amounts.why_asked(claim, settlement, terms)
+    why = amounts.why_asked(claim, settlement, claim.amount_check, terms)
     if why is not None:
         told = f"{reason}; settlement {settlement.version}: {words}; {why}, so finance is asked"
         return _ask_finance(claim, settlement, cause, why, Decision(claim, amounts.ASKED, told, outputs))

@@ -280,3 +280,28 @@ def test_an_advance_is_shown_approved_or_rejected_like_a_settlement(
     assert [[it["amount_minor"] for it in payments] for payments in paid] == [[76_000_00], []]
     assert claimhub("work", "ls", "--json").json == []
     assert claimhub("verify").code == 0
+
+
+def test_finance_is_asked_about_a_large_advance_and_answers_it_from_the_queue(
+    claimhub: Claimhub, kafka: Broker, ledger: FilledLedger
+) -> None:
+    """The queue shows the advance's version and amount; before the answer nobody approves, after it two people do."""
+    ledger.take(make.policy_of("property", make.PLACE, make.BUILDING))
+    notice = make.notice_of("property", make.PLACE, "insured-property", cause="fire")
+    ledger.take(notice, make.document(kind="list-of-losses"), make.finding(loss_minor=500_000_00))
+    ledger.pass_time(make.LOSS_MS + 70 * make.DAY_MS)
+    (asked,) = claimhub("work", "ls", "--json").json
+    early = act(claimhub, "approve", SMALL, "handler-07", "handler")
+    assert act(claimhub, "answer", SMALL, "finance-03", "finance", "--set", "agreed=true").code == 0
+    (answer,) = kafka.came(ANSWER)
+    take(ledger, answer)
+    for person, role in (("handler-07", "handler"), ("approver-02", "approver")):
+        assert act(claimhub, "approve", SMALL, person, role).code == 0
+        take(ledger, kafka.came(DECISION)[-1])
+
+    assert (asked["task"], asked["role"], asked["settlement_version"]) == ("amount-check", "finance", 1)
+    assert asked["amount_minor"] == 316_666_67
+    assert early.code == 1 and "waits for no approval or advance" in early.err
+    (paid,) = claimhub("claim", "show", SMALL, "--json").json["payments"]
+    assert (paid["amount_minor"], paid["approved_by"]) == (316_666_67, "approver-02")
+    assert claimhub("verify").code == 0

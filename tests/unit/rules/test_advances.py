@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.records import (
+    AmountQuery,
     ContactKind,
     CustomerNotice,
     DecisionAction,
@@ -274,3 +275,112 @@ def test_an_advance_that_comes_back_after_the_difference_is_paid_leaves_that_muc
     assert stage_of(said.claim) is Stage.PAID
     settled = [it.amount_minor for it in said.claim.payments if it.state is PaymentState.SETTLED]
     assert sorted(settled) == [19_000_00, ADVANCE_MINOR]
+
+
+LARGE_MINOR = 500_000_00  # of which 316 666.67 can be determined: two people, and finance before them
+FINANCE_TASK = (TaskKind.AMOUNT_CHECK, "finance", "settlement 1")
+
+
+def _queries(said: Said) -> list[tuple[int, int, str]]:
+    """Version, amount and reason of each query to finance."""
+    sent = [it for it in said.sent("finance.amount-query.v1") if isinstance(it, AmountQuery)]
+    return [(it.settlement_version, it.amount_minor, it.reason) for it in sent]
+
+
+@pytest.mark.parametrize(
+    ("surveyed", "why"), [(315_789_48, None), (315_789_49, "200 000.01 CNY is above 200 000.00 CNY")]
+)
+def test_finance_is_asked_about_an_advance_above_the_limit(surveyed: int, why: str | None) -> None:
+    """From the same amount on as about a settlement, and once."""
+    said = Said(surveyed)
+    said.lane.pass_time(end_of(DUE))
+    said.at("2026-05-02T00:30", found(FindingKind.SURVEY, surveyed, found_at_ms=ms("2026-05-02")))
+
+    assert said.tasks == [ADJUSTER_TASK, ADVANCE_TASK if why is None else FINANCE_TASK]
+    assert _queries(said) == ([] if why is None else [(1, 200_000_01, why)])
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_an_advance_is_paid_only_once_finance_has_answered(*, agreed: bool) -> None:
+    """People decide on it after the answer and are told it; who decides before waits. The check has its clock."""
+    said = Said(LARGE_MINOR).decide("2026-05-02T09:00")
+    assert said.last.endswith("; 316 666.67 CNY is above 200 000.00 CNY, so finance is asked")
+    (waiting,) = said.lane.parked.values()
+    assert waiting.reason == "the decision waits until finance has answered to settlement 1"
+    (clock,) = [it for it in said.claim.clocks if it.kind is ClockKind.AMOUNT_CHECK]
+    assert (clock.about, clock.days, clock.ended) == ("settlement 1", 1, None)
+    assert said.tasks == [ADJUSTER_TASK, FINANCE_TASK] and said.instructed() == []
+
+    said.at("2026-05-03T09:00", make.amount_answer(agreed=agreed))
+    told = [row.reason for row in said.lane.journal if row.rule == "amounts.answered"]
+    proposed = "settlement 1, an advance of 316 666.67 CNY, is proposed, which is what can be determined"
+    said_yes = "agrees" if agreed else "does not agree"
+    assert told == [f"finance {said_yes} with settlement 1; {proposed}; the handler decides"]
+    assert said.tasks == [ADJUSTER_TASK, (TaskKind.ADVANCE, "approver", "settlement 1")] and not said.lane.parked
+    (clock,) = [it for it in said.claim.clocks if it.kind is ClockKind.AMOUNT_CHECK]
+    assert clock.ended is not None and said.instructed() == []
+
+    said.decide("2026-05-03T11:00", Role.APPROVER)
+    assert said.instructed() == [(1, 316_666_67)] and len(_queries(said)) == 1 and said.lane.dead == []
+
+
+def test_finance_that_is_late_leaves_a_breach_and_no_advance() -> None:
+    """A breach blocks nothing else, and pays nothing."""
+    said = Said(LARGE_MINOR).at("2026-05-09T09:00")
+
+    (clock,) = [it for it in said.claim.clocks if it.kind is ClockKind.AMOUNT_CHECK]
+    assert clock.breached is not None and said.instructed() == []
+    assert said.tasks == [ADJUSTER_TASK, FINANCE_TASK]
+
+
+def test_an_answer_to_an_advance_that_changed_is_refused() -> None:
+    """Another amount is asked about again, one below the limit is not; no answer comes to wait."""
+    said = Said(LARGE_MINOR)
+    said.at("2026-05-02T09:00", found(FindingKind.SURVEY, 600_000_00, found_at_ms=ms("2026-05-02")))
+    said.at("2026-05-02T10:00", make.amount_answer(1))
+    assert [(version, amount) for version, amount, _ in _queries(said)] == [(1, 316_666_67), (2, 380_000_00)]
+    assert [task[0] for task in said.tasks] == [TaskKind.LOSS_ADJUSTER, TaskKind.AMOUNT_CHECK]
+
+    said.at("2026-05-02T11:00", make.amount_answer(2)).at("2026-05-02T12:00", make.amount_answer(2))
+    assert said.tasks == [ADJUSTER_TASK, (TaskKind.ADVANCE, "handler", "settlement 2")]
+    said.at("2026-05-03T09:00", found(FindingKind.SURVEY, SURVEYED_MINOR, found_at_ms=ms("2026-05-03")))
+    assert said.tasks == [ADJUSTER_TASK, (TaskKind.ADVANCE, "handler", "settlement 3")]
+    assert [dead.code for dead in said.lane.dead] == ["no-query", "no-query"] and not said.lane.parked
+
+
+def test_what_finance_said_to_an_advance_says_nothing_of_the_settlement() -> None:
+    """The whole amount is another one, and is asked about; so does an open query end when the amount is fixed."""
+    said = Said(LARGE_MINOR).at("2026-05-02T09:00")
+    said.at("2026-05-20T09:00", found(FindingKind.LOSS_ADJUSTER, 520_000_00)).at(
+        "2026-05-20T10:00", make.amount_answer()
+    )
+    assert said.tasks == [(TaskKind.AMOUNT_CHECK, "finance", "settlement 2")]
+    assert [dead.code for dead in said.lane.dead] == ["no-query"]
+    said.at("2026-05-20T11:00", make.amount_answer(2))
+    assert said.tasks == [(TaskKind.APPROVAL, "handler", "settlement 2")]
+
+    other = Said(LARGE_MINOR).at("2026-05-02T09:00", make.amount_answer())
+    other.decide("2026-05-03T09:00").decide("2026-05-03T10:00", Role.APPROVER).paid("2026-05-04T09:00")
+    other.at("2026-05-20T09:00", found(FindingKind.LOSS_ADJUSTER, 520_000_00))
+    assert [(version, amount) for version, amount, _ in _queries(other)] == [(1, 316_666_67), (2, 329_333_33)]
+    other.at("2026-05-20T11:00", make.amount_answer(2))
+    other.decide("2026-05-21T09:00", version=2).decide("2026-05-21T10:00", Role.APPROVER, version=2)
+    other.at("2026-05-21T11:00", make.contact(ContactKind.AGREEMENT, settlement_version=2))
+    assert other.instructed() == [(1, 316_666_67), (2, 12_666_66)] and other.lane.dead == []
+
+
+def test_of_a_reopened_claim_finance_answers_to_the_advance_and_not_to_the_old_settlement() -> None:
+    """The settlement of the round before stays known while the new round's advance is checked."""
+    said = Said(100_000_00).decide("2026-03-11T09:00").paid("2026-03-12T09:00")
+    said.at("2026-03-13T09:00", make.decision(settlement_version=None, action=DecisionAction.REOPEN))
+    said.lane.answer_itself()
+    said.at("2026-03-13T10:00", make.policy_of("property", make.PLACE, make.BUILDING))
+    said.lane.answer_itself()
+    said.at("2026-04-10T09:00", found(FindingKind.SURVEY, LARGE_MINOR, found_at_ms=ms("2026-04-10")))
+    assert said.tasks == [ADJUSTER_TASK]
+
+    said.at("2026-06-14T09:00", make.amount_answer(2), make.amount_answer(3))
+    assert [dead.code for dead in said.lane.dead] == ["no-query"]
+    assert said.tasks == [ADJUSTER_TASK, (TaskKind.ADVANCE, "handler", "settlement 3")]
+    said.decide("2026-06-15T09:00", version=3).decide("2026-06-15T10:00", Role.APPROVER, version=3)
+    assert said.instructed() == [(1, 63_333_33), (3, 253_333_34)]
