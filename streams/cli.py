@@ -338,7 +338,10 @@ def reports(
     until: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Only up to this day.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     publish: Annotated[
-        bool, typer.Option("--publish", help="Of peers: tell the open claims that are above them.")
+        bool,
+        typer.Option(
+            "--publish", help="Of peers: compare all records to come with them, and tell the open claims above them."
+        ),
     ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -352,7 +355,8 @@ def reports(
     if publish and name != figures.PEERS:
         raise failures.WrongInput(f"--publish goes with the report {figures.PEERS}")
     if publish:
-        _deliver(settings, figures.peer_figures(settings, since, until), dry_run=dry_run, as_json=as_json)
+        told = figures.publish_peers(settings, since, until, dry_run=dry_run)
+        _deliver(settings, told, dry_run=dry_run, as_json=as_json)
         return
     figures.print_report(figures.read_report(settings, name, since, until), as_csv=as_csv, as_json=as_json)
 

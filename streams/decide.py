@@ -8,7 +8,17 @@ import msgspec
 
 from monitoring.metrics import Outcome
 from schemas.partitioner import partition_for
-from schemas.records import ClockTick, DeadLetter, Forward, PaymentInstruction, Policy, Record, Wake, WakeKind
+from schemas.records import (
+    ClockTick,
+    DeadLetter,
+    Forward,
+    PaymentInstruction,
+    Policy,
+    ProviderKind,
+    Record,
+    Wake,
+    WakeKind,
+)
 from schemas.signing import Sign, unsigned
 from schemas.topics import CLOCKS, FORWARDS, TOPICS, Direction, Key
 from sinks.envelope import Headers
@@ -18,7 +28,7 @@ from streams.outcomes import Dead, Park
 from streams.received import Parsed, pack_headers, unpack_headers
 from streams.rules import breaks, clocks, merge
 from streams.rules.claim import Claim, Payment, Stage
-from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PolicyDecision
+from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PeerLimit, PolicyDecision
 from streams.rules.follow_ups import follow
 from streams.rules.policy_file import PolicyFile
 from streams.rules.stage import stage_of
@@ -27,6 +37,8 @@ from streams.rules.traces import Shared, Trace, kind_of
 from streams.rules.traces import others as others_of
 
 Place = tuple[str, int, int, int]
+PeersKey = tuple[str, str, str]
+"""Kind of provider, line of business, currency: with whom a claim is compared."""
 Encode = Callable[[str, Record], bytes]
 
 _json = msgspec.json.Encoder().encode
@@ -65,35 +77,40 @@ class Answers(Protocol):
     """What the rules look up: live, or as it was captured."""
 
     def capture(
-        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...]
+        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...], peers: PeersKey | None
     ) -> tuple[CapturedLookups, str | None]:
-        """The answer for one record of a claim: the policies of (policy number, plate), and who else left these traces;
-        and the same as JSON for the journal, None when there is nothing to keep."""
+        """The answer for one record of a claim: the policies of (policy number, plate), who else left these traces, and
+        what its peers come to; and the same as JSON for the journal, None when there is nothing to keep."""
 
     def remember(self, traces: Sequence[TraceRow]) -> None:
         """Let later records of the batch find what this one left."""
 
 
 class Lookup(msgspec.Struct, frozen=True):
-    """What was fetched for a batch: the policies by number, and the claims that left a trace by its digest."""
+    """What was fetched for a batch: the policies by number, the claims that left a trace by its digest, and what peers
+    come to."""
 
     policies: Mapping[str, PolicyFile]
     traces: dict[Trace, list[Shared]] = {}
+    peers: Mapping[PeersKey, PeerLimit] = {}
 
     def capture(
-        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...]
+        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...], peers: PeersKey | None
     ) -> tuple[CapturedLookups, str | None]:
         """See Answers."""
         others = others_of(claim, traces, self.traces)
+        limit = None if peers is None else self.peers.get(peers)
         if keys is None:
-            return CapturedLookups({}, {}, others), _json({"others": others}).decode() if others else None
+            if not others and limit is None:
+                return _NOTHING_CAPTURED, None
+            return CapturedLookups({}, {}, others, limit), _captured(None, others, limit)
         number, plate = keys
         if number is not None:
             versions = self.policies[number].versions if number in self.policies else ()
-            return CapturedLookups({number: versions}, {}, others), _captured(versions, others)
+            return CapturedLookups({number: versions}, {}, others, limit), _captured(versions, others, limit)
         found = (policy.versions for policy in self.policies.values() if policy.plate == plate)
         versions = tuple(version for policy in found for version in policy)
-        return CapturedLookups({}, {plate: versions}, others), _captured(versions, others)
+        return CapturedLookups({}, {plate: versions}, others, limit), _captured(versions, others, limit)
 
     def remember(self, traces: Sequence[TraceRow]) -> None:
         """See Answers."""
@@ -101,8 +118,13 @@ class Lookup(msgspec.Struct, frozen=True):
             self.traces.setdefault(row.digest, []).append(Shared(row.claim, row.at_ms, kind_of(row.digest)))
 
 
-def _captured(versions: tuple[Policy, ...], others: tuple[Shared, ...]) -> str:
-    return _json({"policies": versions, "others": others} if others else {"policies": versions}).decode()
+def _captured(versions: tuple[Policy, ...] | None, others: tuple[Shared, ...], limit: PeerLimit | None) -> str:
+    inputs: dict[str, object] = {} if versions is None else {"policies": versions}
+    if others:
+        inputs["others"] = others
+    if limit is not None:
+        inputs["peers"] = limit
+    return _json(inputs).decode()
 
 
 _NOTHING_CAPTURED = CapturedLookups({}, {})
@@ -270,9 +292,10 @@ class Decider:
         seen, inputs, traces = _NOTHING_CAPTURED, None, _NO_TRACES
         if flow.traces is not None:
             traces = flow.traces(parsed.record)
-        if traces or flow.looks_up is not None:
+        peers = None if flow.peers is None else _peers_of(claim, flow.peers)
+        if traces or flow.looks_up is not None or peers is not None:
             keys = None if flow.looks_up is None else flow.looks_up(parsed.record)
-            seen, inputs = self._lookup.capture(number, keys, traces)
+            seen, inputs = self._lookup.capture(number, keys, traces, peers)
         decision: Decision = flow.handler(claim, parsed.record, parsed.cause, seen)
         if decision.claim is claim and not decision.outputs and TOPICS[topic].direction is Direction.INTERNAL:
             # One wake too many, as when the policy was asked for twice: nothing came of it, and nothing is told.
@@ -482,6 +505,13 @@ class Decider:
             )
         )
         self._send(parsed, (_dead_letter(parsed, dead),))
+
+
+def _peers_of(claim: Claim, kind: ProviderKind) -> PeersKey | None:
+    """With whom a registered claim is compared."""
+    if claim.notice is None or claim.policy is None:
+        return None
+    return kind, claim.notice.line, claim.policy.currency
 
 
 def _forwards(parsed: Parsed, decision: Decision) -> tuple[Output, ...]:

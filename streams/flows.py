@@ -26,6 +26,7 @@ from schemas.records import (
     PeerFigures,
     Policy,
     PolicyWanted,
+    ProviderKind,
     Record,
     RecoveryReceipt,
     RegulatorAcknowledgement,
@@ -68,13 +69,16 @@ from streams.rules.traces import Trace
 PolicyKey = tuple[str | None, str]
 """A policy number, or None and a plate: which policies a record's handler may look up."""
 
+_SHOP, _HOSPITAL = ProviderKind.SHOP, ProviderKind.HOSPITAL
+
 
 class Flow(Struct, frozen=True):
     """One topic's row: the record it carries, the handler that decides on it, and what that handler asks for.
 
     A handler is `(claim, record, cause, seen) -> Decision`, on policy-keyed topics `(policy file, record, cause, seen)
     -> PolicyDecision`; it is pure and may raise Park or Dead. `looks_up` names, from the record alone, the
-    policies that `seen` must know, `traces` what the record leaves for other claims to find and `seen` must have found.
+    policies that `seen` must know, `traces` what the record leaves for other claims to find and `seen` must have found,
+    `peers` the kind of provider whose amount it brings, of which `seen` must know what others come to.
     `passes` lets a record go by those of its claim that wait; they are tried again behind it.
     """
 
@@ -82,6 +86,7 @@ class Flow(Struct, frozen=True):
     handler: Callable[..., Any]
     looks_up: Callable[[Any], PolicyKey] | None = None
     traces: Callable[[Any], tuple[Trace, ...]] | None = None
+    peers: ProviderKind | None = None
     passes: bool = False
 
 
@@ -109,9 +114,9 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "hub.clock.v1": Flow(ClockTick, clocks.on_tick),
     "reporting.document.v1": Flow(Document, intake.on_document, traces=traces.of_document),
     "investigation.finding.v1": Flow(Finding, survey.on_finding),
-    "repair.estimate.v1": Flow(Estimate, assessment.on_estimate),
-    "repair.invoice.v1": Flow(Invoice, assessment.on_invoice, traces=traces.of_paper),
-    "hospital.bill.v1": Flow(HospitalBill, bills.on_bill, traces=traces.of_paper),
+    "repair.estimate.v1": Flow(Estimate, assessment.on_estimate, peers=_SHOP),
+    "repair.invoice.v1": Flow(Invoice, assessment.on_invoice, traces=traces.of_paper, peers=_SHOP),
+    "hospital.bill.v1": Flow(HospitalBill, bills.on_bill, traces=traces.of_paper, peers=_HOSPITAL),
     "adjuster.decision.v1": Flow(AdjusterDecision, decisions.on_decision),
     "finance.amount-answer.v1": Flow(AmountAnswer, finance.on_amount_answer),
     "finance.payment-status.v1": Flow(PaymentStatus, payment_status.on_payment_status),

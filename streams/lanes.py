@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct, json
@@ -13,7 +13,7 @@ from monitoring.metrics import Metrics, Outcome
 from schemas.codec import Codec
 from schemas.signing import Sign
 from schemas.topics import CLOCKS, TOPICS, Key
-from sinks.ledger.port import DeadRow, LaneCommit, Ledger, ParkedRow
+from sinks.ledger.port import Asked, DeadRow, LaneCommit, Ledger, ParkedRow
 from sinks.ledger.port import Lane as TakenLane
 from sinks.relay import RelayLane
 from streams.buffer import Buffer
@@ -23,6 +23,7 @@ from streams.outcomes import Dead
 from streams.received import Parsed, Parser, Received
 from streams.rules import clocks
 from streams.rules.claim import Claim
+from streams.rules.decision import PeerLimit
 from streams.rules.policy_file import PolicyFile
 from streams.rules.traces import MOST, Trace
 
@@ -198,7 +199,10 @@ class LaneProcessor:
                 if waiting.entity in touched:
                     state.parked.setdefault(waiting.entity, []).append(waiting)
             numbers = [record.subject for record in missing if TOPICS[record.topic].key is Key.POLICY]
-            policies = self._policies(numbers, [])
+            policies = {}
+            if numbers:
+                self._metrics.sql_statements.inc()
+                policies = _policies(self._ledger.load_policies(numbers, []))
             for record in missing:
                 number = record.subject
                 if TOPICS[record.topic].key is Key.POLICY:
@@ -213,35 +217,35 @@ class LaneProcessor:
                     parser.again(waiting)
 
     def _look_up(self, records: list[Parsed], state: LaneState) -> Lookup:
-        """One query for all that the rules of this batch want to know of policies in any lane, and one for the claims
-        that left what its records leave."""
+        """Ask at once for all that the rules of this batch want to know: one query for the policies in any lane, one
+        for the claims that left what its records leave, and one for what peers come to."""
         numbers: set[str] = set()
         plates: set[str] = set()
         traces: set[Trace] = set()
+        peers = False
         for record in _with_parked(records, state):
             if record.record is None:
                 continue
             _, flow = flow_of(record.topic, record.record)
             if flow.traces is not None:
                 traces.update(flow.traces(record.record))
+            peers = peers or flow.peers is not None
             if flow.looks_up is not None:
                 number, plate = flow.looks_up(record.record)
                 if number is not None:
                     numbers.add(number)
                 else:
                     plates.add(plate)
-        lookup = Lookup(self._policies(sorted(numbers), sorted(plates)))
-        if traces:
-            self._metrics.sql_statements.inc()
-            # One more than are looked at: the claim itself is among them.
-            lookup.remember(self._ledger.load_traces(sorted(traces), MOST + 1))
+        # One trace more than are looked at: the claim itself is among them.
+        asked = Asked(sorted(numbers), sorted(plates), sorted(traces), MOST + 1, peers)
+        if not asked.statements:
+            return Lookup({})
+        self._metrics.sql_statements.inc(asked.statements)
+        found = self._ledger.look_up(asked)
+        limits = {(row.kind, row.line, row.currency): PeerLimit(*row[3:]) for row in found.peers}
+        lookup = Lookup(_policies(found.policies), peers=limits)
+        lookup.remember(found.traces)
         return lookup
-
-    def _policies(self, numbers: list[str], plates: list[str]) -> dict[str, PolicyFile]:
-        if not numbers and not plates:
-            return {}
-        self._metrics.sql_statements.inc()
-        return {number: _policy(text) for number, text in self._ledger.load_policies(numbers, plates).items()}
 
     def _measure(self, effects: Effects, decide_s: float, commit_s: float) -> None:
         metrics = self._metrics
@@ -263,6 +267,10 @@ class LaneProcessor:
             metrics.clock_breaches.inc(rules[clocks.BREACH])
         for (topic, outcome), count in counts.items():
             metrics.records.labels(topic, outcome).inc(count)
+
+
+def _policies(states: Mapping[str, bytes]) -> dict[str, PolicyFile]:
+    return {number: _policy(state) for number, state in states.items()}
 
 
 def _tell(effects: Effects) -> None:

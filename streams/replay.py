@@ -12,13 +12,13 @@ from schemas.signing import KEY_ID, SIGNATURE, Sign, Signed, unsigned
 from schemas.topics import TOPICS, Key
 from sinks.envelope import kept_headers
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, TraceRow
-from streams.decide import Decider, Effects, LaneState
+from streams.decide import Decider, Effects, LaneState, PeersKey
 from streams.flows import PolicyKey, flow_of
 from streams.lanes import KILLS
 from streams.outcomes import Dead
 from streams.received import Parsed, Parser
 from streams.rules.claim import Claim
-from streams.rules.decision import CapturedLookups
+from streams.rules.decision import CapturedLookups, PeerLimit
 from streams.rules.policy_file import PolicyFile
 from streams.rules.traces import Shared, Trace
 
@@ -49,6 +49,7 @@ class Again(NamedTuple):
 class _Captured(Struct):
     policies: tuple[Policy, ...] = ()
     others: tuple[Shared, ...] = ()
+    peers: PeerLimit | None = None
 
 
 _captured = json.Decoder(_Captured).decode
@@ -62,25 +63,26 @@ class _Recorded:
         self._own: str | None = None
 
     def learn(self, row: Taken, parsed: Parsed) -> None:
-        """Take the answer a journal row has kept; who left the same traces is known for that record only."""
+        """Take the answer a journal row has kept; who left the same traces, and what peers come to, is known
+        for that record only."""
         looks_up = flow_of(row.topic, parsed.record)[1].looks_up
         self._own = row.inputs if isinstance(row, JournalRow) else None
         if self._own is not None and parsed.record is not None and looks_up:
             self._inputs[looks_up(parsed.record)] = self._own
 
     def capture(
-        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...]
+        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...], peers: PeersKey | None
     ) -> tuple[CapturedLookups, str | None]:
         """See Answers."""
         if keys is None:
-            others = () if self._own is None else _captured(self._own).others
-            return CapturedLookups({}, {}, others), self._own
+            own = _Captured() if self._own is None else _captured(self._own)
+            return CapturedLookups({}, {}, own.others, own.peers), self._own
         number, plate = keys
         inputs = self._inputs.get(keys, '{"policies":[]}')
         captured = _captured(inputs)
         by_number = {} if number is None else {number: captured.policies}
         by_plate = {plate: captured.policies} if number is None else {}
-        return CapturedLookups(by_number, by_plate, captured.others), inputs
+        return CapturedLookups(by_number, by_plate, captured.others, captured.peers), inputs
 
     def remember(self, traces: Sequence[TraceRow]) -> None:
         """Nothing: the journal knows what each record found."""

@@ -15,9 +15,10 @@ from schemas.records import Policy, Record
 from schemas.topics import INBOUND, TOPICS, Direction, Key, avro_schema
 from sinks.envelope import headers_of
 from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow
-from streams.decide import Decider, Effects, LaneState, Lookup, Place
+from streams.decide import Decider, Effects, LaneState, Lookup, PeersKey, Place
 from streams.received import Headers, Parser, Received
 from streams.rules.clocks import next_at_ms
+from streams.rules.decision import PeerLimit
 from streams.rules.policy_file import PolicyFile
 from streams.rules.traces import Shared, Trace
 from tests.claims import LOSS_MS
@@ -38,6 +39,7 @@ class OneLane:
             policy.policy_number: PolicyFile(number=policy.policy_number, versions=(policy,)) for policy in policies
         }
         self.left: dict[Trace, list[Shared]] = {}
+        self.peers: dict[PeersKey, PeerLimit] = {}
         self.journal: list[JournalRow] = []
         self.outbox: list[OutboxRow] = []
         self.dead: list[DeadRow] = []
@@ -78,9 +80,7 @@ class OneLane:
             if waiting.problem is not None:
                 parser.again(waiting)
         parsed = [parser.parse(received) for received in batch]
-        effects = Decider(self.state, Lookup(self.known, self.left), self.codec.encode, self._limit, SIGN).decide(
-            parsed
-        )
+        effects = self._decider().decide(parsed)
         self.keep(effects)
         return effects
 
@@ -95,7 +95,8 @@ class OneLane:
                 self.take(self.received(tick, headers=headers_of(row)))
 
     def _decider(self) -> Decider:
-        return Decider(self.state, Lookup(self.known, self.left), self.codec.encode, self._limit, SIGN)
+        lookup = Lookup(self.known, self.left, self.peers)
+        return Decider(self.state, lookup, self.codec.encode, self._limit, SIGN)
 
     def keep(self, effects: Effects) -> None:
         """Keep what a batch led to."""

@@ -120,6 +120,43 @@ class TraceRow(NamedTuple):
     lane: int
 
 
+class PeerLimitRow(NamedTuple):
+    """Of `claims` of a line with providers of a kind, `per_cent` come to at most `limit_minor`, as a report has counted
+    them. Key: kind, line, currency."""
+
+    kind: str
+    line: str
+    currency: str
+    claims: int
+    per_cent: int
+    limit_minor: int
+
+
+class Asked(NamedTuple):
+    """What the rules of one batch look up: the policies with these numbers or, as newest version, these plates; all
+    that was left with these digests, of each at most `most`, the newest (of one time those of the highest claim
+    numbers, in bytes' order); and, if `peers`, every limit."""
+
+    numbers: Sequence[str] = ()
+    plates: Sequence[str] = ()
+    digests: Sequence[int] = ()
+    most: int = 0
+    peers: bool = False
+
+    @property
+    def statements(self) -> int:
+        """How many statements answer it: one for each kind of row that is asked for."""
+        return bool(self.numbers or self.plates) + bool(self.digests) + self.peers
+
+
+class Found(NamedTuple):
+    """The answer to Asked: states (JSON) by policy number, traces, limits."""
+
+    policies: dict[str, bytes]
+    traces: list[TraceRow]
+    peers: list[PeerLimitRow]
+
+
 class OutboxRow(NamedTuple):
     """A record to publish. Key: lane, seq (gapless per lane). `cause` is the causing record's ref; `headers`, as
     MessagePack, are those that do not follow from the other columns (see `sinks/envelope.py`)."""
@@ -283,9 +320,9 @@ class Ledger(Protocol):
     def load_policies(self, numbers: Sequence[str], plates: Sequence[str]) -> dict[str, bytes]:
         """States (JSON) by policy number of the policies with these numbers or, as newest version, these plates."""
 
-    def load_traces(self, digests: Sequence[int], most: int) -> list[TraceRow]:
-        """All that was left with these digests; of each at most so many, the newest (of one time those of the highest
-        claim numbers, in bytes' order)."""
+    def look_up(self, asked: Asked) -> Found:
+        """All that the rules of one batch look up, with `asked.statements` statements; what is not asked for is
+        empty."""
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         """States (JSON) of a lane's claims whose tick is due by then, the longest due first."""

@@ -12,12 +12,15 @@ from sqlalchemy import JSON, BigInteger, Column, Integer, LargeBinary, Table
 
 from sinks.ledger import prepare as topics
 from sinks.ledger.port import (
+    Asked,
+    Found,
     Lane,
     LaneCommit,
     LedgerRefused,
     LedgerUnavailable,
     OutboxRow,
     ParkedRow,
+    PeerLimitRow,
     PositionMoved,
     Published,
     StaleToken,
@@ -90,6 +93,7 @@ _LOAD_POLICIES: Final = """
 _LOAD_TRACES: Final = """
     SELECT t.digest, t.at_ms, t.claim, t.lane FROM unnest(%s::bigint[]) AS x (digest) CROSS JOIN LATERAL (
         SELECT * FROM traces WHERE traces.digest = x.digest ORDER BY at_ms DESC, claim DESC LIMIT %s) t"""
+_LOAD_PEERS: Final = "SELECT kind, line, currency, claims, per_cent, limit_minor FROM peer_limits"
 _MARK: Final = """
     UPDATE relay r SET published = greatest(published, x.seq) FROM unnest(%s::int[], %s::bigint[]) AS x (lane, seq)
     WHERE r.lane = x.lane"""
@@ -238,9 +242,19 @@ class PostgresLedger:
         with self._connection("loading policies") as connection:
             return dict(connection.execute(_LOAD_POLICIES, (list(numbers), list(plates)), binary=True).fetchall())
 
-    def load_traces(self, digests: Sequence[int], most: int) -> list[TraceRow]:
-        with self._connection("loading traces") as connection:
-            return [TraceRow(*row) for row in connection.execute(_LOAD_TRACES, (list(set(digests)), most), binary=True)]
+    def look_up(self, asked: Asked) -> Found:
+        policies: Iterable[tuple[Any, ...]] = ()
+        traces, peers = policies, policies
+        with self._connection("looking up what a batch asks for") as connection:
+            with connection.pipeline():
+                if asked.numbers or asked.plates:
+                    named = (list(asked.numbers), list(asked.plates))
+                    policies = connection.execute(_LOAD_POLICIES, named, binary=True)
+                if asked.digests:
+                    traces = connection.execute(_LOAD_TRACES, (list(set(asked.digests)), asked.most), binary=True)
+                if asked.peers:
+                    peers = connection.execute(_LOAD_PEERS, binary=True)
+            return Found(dict(policies), [TraceRow(*row) for row in traces], [PeerLimitRow(*row) for row in peers])
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         with self._connection(f"asking for due claims of lane {lane}") as connection:

@@ -13,7 +13,18 @@ from sinks.ledger.migrate import migrate
 from sinks.ledger.open import SQLITE, first_line, make_engine, named, parse_url, read_engine
 from sinks.ledger.port import LedgerUnavailable
 from sinks.ledger.streaming import stream
-from sinks.ledger.tables import accepted_losses, claims, lanes, payments, policies, positions, relay, relay_next, topics
+from sinks.ledger.tables import (
+    accepted_losses,
+    claims,
+    lanes,
+    payments,
+    peer_limits,
+    policies,
+    positions,
+    relay,
+    relay_next,
+    topics,
+)
 
 _STATES: Final = (claims, policies, payments)
 
@@ -63,9 +74,9 @@ def copy_lanes(source: Connection, fresh: Connection) -> int:
 
 
 def copy_progress(source: Connection, fresh: Connection) -> None:
-    """Bring positions, accepted losses, the relay's marks and the lanes' last entry to where they are: all records are
-    in, all that was published stays published, and nobody holds a lane."""
-    for table in (positions, accepted_losses, relay, relay_next):
+    """Bring positions, accepted losses, peers' limits, the relay's marks and the lanes' last entry to where they are:
+    all records are in, all that was published stays published, and nobody holds a lane."""
+    for table in (positions, accepted_losses, peer_limits, relay, relay_next):
         _copy(source, fresh, table)
     for lane, entry in source.execute(select(lanes.c.lane, lanes.c.entry)).all():
         fresh.execute(lanes.update().where(lanes.c.lane == lane).values(entry=entry, owner=""))

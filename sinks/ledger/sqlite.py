@@ -12,13 +12,16 @@ from sqlalchemy import Table
 
 from sinks.ledger import prepare as topics
 from sinks.ledger.port import (
+    Asked,
     ClaimRow,
+    Found,
     Lane,
     LaneCommit,
     LedgerRefused,
     LedgerUnavailable,
     OutboxRow,
     ParkedRow,
+    PeerLimitRow,
     PolicyRow,
     PositionMoved,
     Published,
@@ -88,6 +91,7 @@ _JOURNAL, _PARKED, _DEAD, _OUTBOX = (_insert(table) for table in (journal, parke
 _PAYMENTS: Final = _upsert(payments, ("state", "cause", "at_ms"))
 _TRACES: Final = f"{_insert(traces)} ON CONFLICT DO NOTHING"
 _LOAD_TRACES: Final = f"{_select(traces)} WHERE digest = ? ORDER BY at_ms DESC, claim DESC LIMIT ?"
+_LOAD_PEERS: Final = "SELECT kind, line, currency, claims, per_cent, limit_minor FROM peer_limits"
 
 
 class SqliteLedger:
@@ -156,10 +160,16 @@ class SqliteLedger:
         with self._locked("loading policies") as connection:
             return dict(connection.execute(sql, (json.dumps(list(numbers)), json.dumps(list(plates)))))
 
-    def load_traces(self, digests: Sequence[int], most: int) -> list[TraceRow]:
-        with self._locked("loading traces") as connection:
-            found = [connection.execute(_LOAD_TRACES, (digest, most)).fetchall() for digest in dict.fromkeys(digests)]
-        return [TraceRow(*row) for rows in found for row in rows]
+    def look_up(self, asked: Asked) -> Found:
+        with self._locked("looking up what a batch asks for") as connection:
+            policies = self.load_policies(asked.numbers, asked.plates) if asked.numbers or asked.plates else {}
+            traces = [
+                TraceRow(*row)
+                for digest in dict.fromkeys(asked.digests)
+                for row in connection.execute(_LOAD_TRACES, (digest, asked.most))
+            ]
+            peers = [PeerLimitRow(*row) for row in connection.execute(_LOAD_PEERS)] if asked.peers else []
+        return Found(policies, traces, peers)
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         with self._locked(f"asking for due claims of lane {lane}") as connection:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from sinks.ledger.metadata import Word, metadata
 
-VERSION: Final = "0011"
+VERSION: Final = "0012"
 """The newest migration: what these tables are."""
 
 
@@ -144,6 +144,20 @@ traces: Final = Table(
     Column("at_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("claim", Word, primary_key=True),
     Column("lane", Integer, nullable=False),
+)
+
+# What nearly all claims of a line come to with a provider of a kind, for the rules to compare with. `claimhub reports
+# peers --publish` writes it, whole, and nothing else does.
+peer_limits: Final = Table(
+    "peer_limits",
+    metadata,
+    Column("kind", Word, primary_key=True),
+    Column("line", Word, primary_key=True),
+    Column("currency", Word, primary_key=True),
+    Column("claims", BigInteger, nullable=False),
+    Column("per_cent", Integer, nullable=False),
+    Column("limit_minor", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
 )
 
 outbox: Final = Table(

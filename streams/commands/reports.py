@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from schemas.money import format_minor
 from sinks.ledger.open import POSTGRES
@@ -18,9 +18,9 @@ from streams.commands.deliver import Outgoing
 from streams.commands.failures import WrongInput
 from streams.commands.ledger import open_engine
 from streams.commands.send import encoded, open_codec
+from streams.reports import peers
 from streams.reports.days import Days
 from streams.reports.kinds import REPORTS
-from streams.reports.peers import above
 from streams.reports.refresh import behind, refresh
 from streams.settings import Settings
 
@@ -51,19 +51,26 @@ def read_report(settings: Settings, name: str, since: str | None, until: str | N
     if name not in REPORTS:
         raise WrongInput(f"there is no report {name}. Reports: {', '.join(REPORTS)}")
     days, kind = _days(since, until), REPORTS[name]
-    with _up_to_date(settings) as connection:
+    with open_engine(settings) as engine, _up_to_date(settings, engine) as connection:
         return ReportView(kind.columns, [tuple(row) for row in kind.rows(connection, days)])
 
 
-def peer_figures(settings: Settings, since: str | None, until: str | None) -> list[Outgoing]:
-    """What to tell the open claims whose shop or hospital is above its peers. Told twice in a day it is the same.
+def publish_peers(settings: Settings, since: str | None, until: str | None, *, dry_run: bool = False) -> list[Outgoing]:
+    """Keep what nearly all claims come to with a shop or hospital, so that every record to come is compared with it,
+    unless this is a `dry_run`; what to tell the open claims that are above it. Told twice in a day it is the same.
 
     Raises WrongInput for a day that is none, LedgerUnavailable.
     """
     days, codec = _days(since, until), open_codec(settings)
-    today_ms = time.time_ns() // 1_000_000 // _DAY_MS * _DAY_MS
-    with _up_to_date(settings) as connection:
-        return [encoded(codec, PEER_FIGURES, it.claim, it) for it in above(connection, days, today_ms)]
+    now_ms = time.time_ns() // 1_000_000
+    with open_engine(settings) as engine:
+        with _up_to_date(settings, engine) as connection:
+            limits = peers.limits(connection, days)
+            told = list(peers.above(connection, days, limits, now_ms // _DAY_MS * _DAY_MS))
+        if not dry_run:
+            with engine.begin() as connection:
+                peers.keep(connection, limits, now_ms)
+    return [encoded(codec, PEER_FIGURES, it.claim, it) for it in told]
 
 
 def print_report(report: ReportView, *, as_csv: bool, as_json: bool) -> None:
@@ -96,17 +103,16 @@ def _write_csv(report: ReportView) -> None:
 
 
 @contextmanager
-def _up_to_date(settings: Settings) -> Iterator[Connection]:
+def _up_to_date(settings: Settings, engine: Engine) -> Iterator[Connection]:
     """The ledger, once its figures are of all that was sent up to now."""
-    with open_engine(settings) as engine:
-        with engine.begin() as connection:
-            waiting = sum(lane.end - lane.seq for lane in behind(connection))
-        if waiting:
-            _follow(refresh(engine, open_codec(settings)), waiting)
-        with engine.begin() as connection:
-            if connection.dialect.name == POSTGRES:
-                connection.execute(text(_ROOM))
-            yield connection
+    with engine.begin() as connection:
+        waiting = sum(lane.end - lane.seq for lane in behind(connection))
+    if waiting:
+        _follow(refresh(engine, open_codec(settings)), waiting)
+    with engine.begin() as connection:
+        if connection.dialect.name == POSTGRES:
+            connection.execute(text(_ROOM))
+        yield connection
 
 
 def _days(since: str | None, until: str | None) -> Days:

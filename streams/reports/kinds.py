@@ -333,7 +333,8 @@ REPORTS: Final[Mapping[str, ReportKind]] = {
         _providers,
     ),
     "peers": ReportKind(
-        "What nearly all claims of a line come to with their repair shop or hospital; --publish tells those above it.",
+        "What nearly all claims of a line come to with their repair shop or hospital; --publish has the claims to come "
+        "compared with it, and tells the open ones above it.",
         ("kind", "line", "currency", "claims", "per_cent", "limit_minor"),
         limits,
     ),

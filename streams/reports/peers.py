@@ -1,31 +1,24 @@
 """What the shops and hospitals of a line come to, and the open claims that come to more with theirs than nearly all."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, Subquery, and_, case, func, select
+from sqlalchemy import Connection, Subquery, and_, case, delete, func, insert, select, text
 
 from schemas.records import PeerFigures, ProviderKind
-from sinks.ledger.tables import report_claims, report_providers
+from sinks.ledger.open import POSTGRES
+from sinks.ledger.port import PeerLimitRow
+from sinks.ledger.tables import peer_limits, report_claims, report_providers
 from streams.reports.days import Days
 from streams.rules.claim import Stage
 from streams.rules.lines import LINES
 
 _ENDED: Final = (Stage.NOT_ACCEPTED, Stage.PAID, Stage.CLOSED)
+_ALONE: Final = "LOCK TABLE peer_limits IN SHARE ROW EXCLUSIVE MODE"
+"""Of two who keep limits at once the second would not see, and so not take away, those of the first."""
 
 
-class Limit(NamedTuple):
-    """Of `claims` of a line with providers of a kind, `per_cent` come to at most `limit_minor`."""
-
-    kind: str
-    line: str
-    currency: str
-    claims: int
-    per_cent: int
-    limit_minor: int
-
-
-def limits(connection: Connection, days: Days) -> Iterable[Limit]:
+def limits(connection: Connection, days: Days) -> list[PeerLimitRow]:
     """The limit of each kind, line and currency with as many claims as the line's product needs to compare."""
     a = _amounts(days)
     group = [a.c.kind, a.c.line, a.c.currency]
@@ -40,13 +33,23 @@ def limits(connection: Connection, days: Days) -> Iterable[Limit]:
     # The nearest rank: the smallest amount that so many per cent are not above.
     at_limit = and_(r.rank * 100 >= r.claims * per_cent, (r.rank - 1) * 100 < r.claims * per_cent)
     query = select(r.kind, r.line, r.currency, r.claims, per_cent, r.amount_minor).where(at_limit, r.claims >= least)
-    return [Limit(*row) for row in connection.execute(query.order_by(r.kind, r.line, r.currency))]
+    return [PeerLimitRow(*row) for row in connection.execute(query.order_by(r.kind, r.line, r.currency))]
 
 
-def above(connection: Connection, days: Days, at_ms: int) -> Iterator[PeerFigures]:
-    """What to tell the claims that are open and above the limit of their line, in the order of their numbers."""
+def keep(connection: Connection, found: Sequence[PeerLimitRow], at_ms: int) -> None:
+    """Let the records to come be compared with these limits, and with no others; all within the caller's
+    transaction."""
+    if connection.dialect.name == POSTGRES:
+        connection.execute(text(_ALONE))
+    connection.execute(delete(peer_limits))
+    if found:
+        connection.execute(insert(peer_limits), [{**limit._asdict(), "at_ms": at_ms} for limit in found])
+
+
+def above(connection: Connection, days: Days, found: Iterable[PeerLimitRow], at_ms: int) -> Iterator[PeerFigures]:
+    """What to tell the claims that are open and above these limits of their line, in the order of their numbers."""
     a = _amounts(days).c
-    for limit in limits(connection, days):
+    for limit in found:
         query = select(a.claim, a.provider).where(
             a.kind == limit.kind,
             a.line == limit.line,

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from schemas.money import format_minor
-from schemas.records import Bucket, Estimate, Invoice
+from schemas.records import Bucket, Estimate, Invoice, ProviderKind
 from streams.outcomes import Dead, Park
-from streams.rules import same_paper
+from streams.rules import peers, same_paper
 from streams.rules.admission import ESTIMATE, check_policy_currency, undecided
 from streams.rules.claim import Assessed, Claim, KeptLine
 from streams.rules.decision import Cause, Decision, Lookups
@@ -64,13 +64,15 @@ def on_estimate(claim: Claim, estimate: Estimate, cause: Cause, seen: Lookups) -
             buckets=buckets,
             lines=lines,
         )
-        return advance(_with(claim, known), cause, "assessment.estimate", reason)
+        claim, reason = peers.compare(_with(claim, known), ProviderKind.SHOP, known.shop, seen, reason)
+        return advance(claim, cause, "assessment.estimate", reason)
     reason += f" ({_diff_in_words(line_diff(known.lines, lines), estimate.currency)})"
     known = replace(known, version=estimate.version, buckets=buckets, lines=lines)
     if known.invoiced is not None:
         known, words = _matched(claim, known, known.invoiced, estimate.currency)
         reason += f"; {words}"
-    return advance(_with(claim, known), cause, "assessment.supplement", reason)
+    claim, reason = peers.compare(_with(claim, known), ProviderKind.SHOP, known.shop, seen, reason)
+    return advance(claim, cause, "assessment.supplement", reason)
 
 
 def on_invoice(claim: Claim, invoice: Invoice, cause: Cause, seen: Lookups) -> Decision:
@@ -97,7 +99,8 @@ def on_invoice(claim: Claim, invoice: Invoice, cause: Cause, seen: Lookups) -> D
     known = replace(known, invoice=paper, invoice_at_ms=invoice.issued_at_ms, invoiced=invoiced)
     known, words = _matched(claim, known, invoiced, invoice.currency)
     reason = f"invoice of {invoice.damaged} over {format_minor(invoice.total_minor, invoice.currency)}: {words}"
-    return advance(_with(claim, known), cause, "assessment.invoice", reason)
+    claim, reason = peers.compare(_with(claim, known), ProviderKind.SHOP, known.shop, seen, reason)
+    return advance(claim, cause, "assessment.invoice", reason)
 
 
 def version_name(version: int) -> str:

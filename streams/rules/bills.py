@@ -6,9 +6,9 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from schemas.money import format_minor
-from schemas.records import BillItem, BillKind, HospitalBill
+from schemas.records import BillItem, BillKind, HospitalBill, ProviderKind
 from streams.outcomes import Dead
-from streams.rules import same_paper
+from streams.rules import peers, same_paper
 from streams.rules.admission import check_policy_currency, undecided
 from streams.rules.claim import Claim, KeptBill
 from streams.rules.decision import Cause, Decision, Lookups
@@ -57,7 +57,7 @@ def on_bill(claim: Claim, bill: HospitalBill, cause: Cause, seen: Lookups) -> De
     bills = tuple(sorted((*claim.bills, kept), key=lambda one: one.paper))
     total = format_minor(bill.total_minor, bill.currency)
     reason = f"bill of {bill.hospital} over {total}: {eligible.words}"
-    claim = replace(claim, bills=bills)
+    claim, reason = peers.compare(replace(claim, bills=bills), ProviderKind.HOSPITAL, kept.hospital, seen, reason)
     return advance(claim, cause, "bills.bill", reason, differing(claim, notice, kept, cause))
 
 

@@ -62,6 +62,15 @@ class PolicyDecision(Struct, frozen=True, gc=False):
     outputs: tuple[Output, ...] = ()
 
 
+class PeerLimit(Struct, frozen=True, array_like=True, gc=False):
+    """What nearly all claims of a line come to with a provider of one kind: of so many `claims` `per_cent` come to at
+    most `limit_minor`."""
+
+    claims: int
+    per_cent: int
+    limit_minor: int
+
+
 class Lookups(Protocol):
     """What a rule may know beyond its claim; each answer is kept in the journal."""
 
@@ -80,6 +89,11 @@ class Lookups(Protocol):
     def same_losses(self) -> tuple[Shared, ...]:
         """The other claims that may be about the loss that the record at hand is about."""
 
+    @property
+    def peers(self) -> PeerLimit | None:
+        """What others of the kind of provider that the record at hand is about come to, in the claim's line and
+        currency; None when too few were counted, or none yet."""
+
 
 class CapturedLookups:
     """Look-ups answered from values fetched before: live from one bulk query, on replay from the journal."""
@@ -89,7 +103,9 @@ class CapturedLookups:
         by_number: Mapping[str, tuple[Policy, ...]],
         by_plate: Mapping[str, tuple[Policy, ...]],
         shared: tuple[Shared, ...] = (),
+        peers: PeerLimit | None = None,
     ) -> None:
+        self.peers = peers
         self._shared = shared
         self._by_number = by_number
         self._by_plate = by_plate

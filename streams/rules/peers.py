@@ -1,7 +1,7 @@
 """A shop or hospital that comes to more than nearly all others of its kind do (domain: risk).
 
-What the others come to is computed over all claims by `claimhub reports peers`, and told to the claims that are above
-it as a record. So it is an input like any other, and no record has to look it up.
+What the others come to is computed over all claims by `claimhub reports peers --publish`. What it kept is looked up by
+every record that brings such an amount; the claims that are above it already are told by a record.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ from schemas.records import PeerFigures, ProviderKind
 from streams.outcomes import Dead
 from streams.rules.admission import check_policy_currency, registered
 from streams.rules.claim import Claim
-from streams.rules.decision import Cause, Decision, Lookups
+from streams.rules.decision import Cause, Decision, Lookups, PeerLimit
 from streams.rules.lines import terms_of
 from streams.rules.progress import reconsider
 
@@ -28,21 +28,32 @@ def on_peer_figures(claim: Claim, figures: PeerFigures, cause: Cause, seen: Look
     """
     notice, policy = registered(claim, "what others come to")
     check_policy_currency(figures.currency, policy, "what others come to")
-    name, least = f"{figures.kind} {figures.provider}", terms_of(notice).risk.peers_claims
+    name, least = _name(figures.kind, figures.provider), terms_of(notice).risk.peers_claims
     if figures.claims < least:
         raise Dead("too-few-peers", f"claims: {figures.claims} are too few to compare with, it takes {least}")
-    amounts = provider_amounts(claim).get((figures.kind, figures.provider))
-    if amounts is None:
+    amount_minor = provider_amounts(claim).get((figures.kind, figures.provider))
+    if amount_minor is None:
         raise Dead("other-provider", f"provider: the claim has no {name}")
-    amount, limit = format_minor(amounts, figures.currency), format_minor(figures.limit_minor, figures.currency)
-    most = f"{limit}, what {figures.per_cent} % of {figures.claims} claims come to at most"
-    if amounts <= figures.limit_minor:
-        return Decision(claim, RULE, f"{name} comes to {amount}, not above {most}", noted=True)
-    if any(known.startswith(f"{name} ") for known in claim.above_peers):
-        return Decision(claim, RULE, f"{name} comes to {amount}, above {most}: known", noted=True)
-    evidence = f"{name} comes to {amount}, above {most}"
-    claim = replace(claim, above_peers=tuple(sorted((*claim.above_peers, evidence))))
-    return reconsider(claim, cause, RULE, evidence)
+    limit = PeerLimit(figures.claims, figures.per_cent, figures.limit_minor)
+    words = _in_words(name, amount_minor, limit, figures.currency)
+    if amount_minor <= limit.limit_minor:
+        return Decision(claim, RULE, words, noted=True)
+    if _is_noted(claim, name):
+        return Decision(claim, RULE, f"{words}: known", noted=True)
+    return reconsider(_noted(claim, words), cause, RULE, words)
+
+
+def compare(claim: Claim, kind: ProviderKind, provider: str, seen: Lookups, reason: str) -> tuple[Claim, str]:
+    """A claim after a paper of this provider, with it noted, once, if it is above its peers; and the reason of the
+    change, with that."""
+    notice, policy, limit = claim.notice, claim.policy, seen.peers
+    if limit is None or notice is None or policy is None or limit.claims < terms_of(notice).risk.peers_claims:
+        return claim, reason
+    name, amount_minor = _name(kind, provider), provider_amounts(claim)[kind, provider]
+    if amount_minor <= limit.limit_minor or _is_noted(claim, name):
+        return claim, reason
+    words = _in_words(name, amount_minor, limit, policy.currency)
+    return _noted(claim, words), f"{reason}; {words}"
 
 
 def provider_amounts(claim: Claim) -> dict[tuple[str, str], int]:
@@ -59,3 +70,21 @@ def provider_amounts(claim: Claim) -> dict[tuple[str, str], int]:
 
 def _raise(amounts: dict[tuple[str, str], int], provider: tuple[str, str], amount_minor: int) -> None:
     amounts[provider] = max(amounts.get(provider, 0), amount_minor)
+
+
+def _name(kind: str, provider: str) -> str:
+    return f"{kind} {provider}"
+
+
+def _in_words(name: str, amount_minor: int, limit: PeerLimit, currency: str) -> str:
+    amount, most = format_minor(amount_minor, currency), format_minor(limit.limit_minor, currency)
+    above = "above" if amount_minor > limit.limit_minor else "not above"
+    return f"{name} comes to {amount}, {above} {most}, what {limit.per_cent} % of {limit.claims} claims come to at most"
+
+
+def _is_noted(claim: Claim, name: str) -> bool:
+    return any(known.startswith(f"{name} ") for known in claim.above_peers)
+
+
+def _noted(claim: Claim, evidence: str) -> Claim:
+    return replace(claim, above_peers=tuple(sorted((*claim.above_peers, evidence))))

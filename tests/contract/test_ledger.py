@@ -21,17 +21,21 @@ from sinks.ledger.metadata import metadata
 from sinks.ledger.migrate import migrate
 from sinks.ledger.open import open_ledger, read_engine
 from sinks.ledger.port import (
+    Asked,
+    Found,
     Lane,
     LaneCommit,
     Ledger,
     LedgerRefused,
     LedgerUnavailable,
+    PeerLimitRow,
     PositionMoved,
     Published,
     StaleToken,
     TopicChanged,
     TraceRow,
 )
+from streams.reports import peers
 from tests.contract import ledger_factory as make
 from tests.contract.databases import Database, MemoryDatabase, SqlDatabase
 from tests.contract.ledger_factory import CLAIM, INBOUND, INVOICE, LOG_START, NOTICE, OUTBOUND, STATUS
@@ -819,9 +823,9 @@ def test_traces_are_found_by_digest_each_claim_once_a_time(ledger: Ledger) -> No
     ledger.commit(make.batch(lane, traces=first))
     ledger.commit(make.batch(lane, traces=[TraceRow(7, 10, "C-1", 3), TraceRow(7, 20, "C-2", 1)]))
 
-    assert sorted(ledger.load_traces([7, 7, 8], 5)) == [TraceRow(7, 10, "C-1", 1), TraceRow(7, 20, "C-2", 1)]
-    assert ledger.load_traces([-(2**63)], 5) == [TraceRow(-(2**63), 10, "C-1", 1)]
-    assert ledger.load_traces([], 5) == []
+    shared = [TraceRow(7, 10, "C-1", 1), TraceRow(7, 20, "C-2", 1)]
+    assert sorted(ledger.look_up(Asked(digests=[7, 7, 8], most=5)).traces) == shared
+    assert ledger.look_up(Asked(digests=[-(2**63)], most=5)).traces == [TraceRow(-(2**63), 10, "C-1", 1)]
 
 
 def test_of_a_trace_only_so_many_claims_are_loaded(ledger: Ledger) -> None:
@@ -831,6 +835,37 @@ def test_of_a_trace_only_so_many_claims_are_loaded(ledger: Ledger) -> None:
     rows += [TraceRow(2, 5, claim, 1) for claim in ("C-1", "C-10", "C-2")]
     ledger.commit(make.batch(lane, traces=rows))
 
-    found = [(row.digest, row.claim) for row in ledger.load_traces([1, 2], 2)]
+    found = [(row.digest, row.claim) for row in ledger.look_up(Asked(digests=[1, 2], most=2)).traces]
 
     assert sorted(found) == [(1, "C-1"), (1, "C-2"), (2, "C-10"), (2, "C-2")]
+
+
+def test_a_batch_is_answered_at_once_as_it_would_be_one_by_one(ledger: Ledger) -> None:
+    """Policies, traces and limits; what is not asked for is not there."""
+    lane = make.take(ledger)
+    ledger.commit(make.batch(lane, policies=[make.policy("PL1", "A-1")], traces=[TraceRow(7, 10, "C-1", 1)]))
+    policies, traces, limits = Asked(["PL1"], ["A-2"]), Asked(digests=[7], most=5), Asked(peers=True)
+    asked = policies._replace(digests=[7], most=5, peers=True)
+
+    found = [ledger.look_up(one) for one in (policies, traces, limits)]
+
+    assert ledger.look_up(asked) == Found(found[0].policies, found[1].traces, found[2].peers)
+    assert [bool(it) for it in ledger.look_up(policies)] == [True, False, False]
+    assert [bool(it) for it in ledger.look_up(traces)] == [False, True, False]
+    assert not any(ledger.look_up(limits)[:2])
+    assert [one.statements for one in (Asked(), policies, traces, limits, asked)] == [0, 1, 1, 1, 3]
+
+
+def test_limits_are_kept_as_a_whole(url: str, engine: Engine) -> None:
+    """Those of the newest report and no others; a batch sees all of one report."""
+    ledger = open_ledger(url)
+    first = [PeerLimitRow("shop", line, "CNY", 30, 95, 2**40) for line in ("motor", "property")]
+    newer = [PeerLimitRow("hospital", "health", "HKD", 31, 90, 0), first[1]._replace(limit_minor=5)]
+    assert ledger.look_up(Asked(peers=True)).peers == []
+
+    for limits in (first, newer, []):
+        with engine.begin() as connection:
+            peers.keep(connection, limits, 1)
+        assert sorted(ledger.look_up(Asked(peers=True)).peers) == sorted(limits)
+        assert ledger.look_up(Asked(["PL1"])).peers == []
+    ledger.close()

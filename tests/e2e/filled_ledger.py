@@ -51,23 +51,36 @@ class FilledLedger:
         ((taken,), _) = self._ledger.take("test", [0])
         self._lane = Lane(taken, 1, RelayLane(0, taken.token), 5000)
         self._codec = Codec(EmbeddedRegistry(), 1_000_000)
-        self._processor = LaneProcessor(self._ledger, self._codec, sign, Metrics(), 100, 72 * make.HOUR_MS)
+        self.metrics = Metrics()
+        self._processor = LaneProcessor(self._ledger, self._codec, sign, self.metrics, 100, 72 * make.HOUR_MS)
         self._offsets: dict[str, int] = defaultdict(int)
 
     def take(self, *records: Record) -> None:
         """Apply records one after the other, and what each leads to inside the hub."""
         for record in records:
-            topic = TOPIC_OF[type(record)]
-            key = getattr(record, "policy_number" if TOPICS[topic].key is Key.POLICY else "claim")
-            self.take_bytes(topic, key, self._codec.encode(topic, record))
+            self.take_at_once(record)
+
+    def take_at_once(self, *records: Record) -> None:
+        """Apply records in one batch, and then what they lead to inside the hub."""
+        self._take([self._received(*self._said(record)) for record in records])
 
     def take_bytes(self, topic: str, key: str, value: bytes, headers: Headers | None = None) -> None:
         """Apply a record of any bytes."""
+        self._take([self._received(topic, key, value, headers)])
+
+    def _said(self, record: Record) -> tuple[str, str, bytes]:
+        topic = TOPIC_OF[type(record)]
+        key = getattr(record, "policy_number" if TOPICS[topic].key is Key.POLICY else "claim")
+        return topic, key, self._codec.encode(topic, record)
+
+    def _received(self, topic: str, key: str, value: bytes, headers: Headers | None = None) -> Received:
         offset = self._offsets[topic]
         self._offsets[topic] += 1
-        received = Received(topic, offset, key.encode(), value, headers or [], make.LOSS_MS + offset)
-        positions = {**self._lane.positions, topic: offset + 1}
-        effects = self._processor.process(Batch(self._lane, [received], positions))
+        return Received(topic, offset, key.encode(), value, headers or [], make.LOSS_MS + offset)
+
+    def _take(self, batch: list[Received]) -> None:
+        positions = {**self._lane.positions, **{received.topic: received.offset + 1 for received in batch}}
+        effects = self._processor.process(Batch(self._lane, batch, positions))
         for row in effects.outbox:
             if TOPICS[row.topic].direction is Direction.INTERNAL:
                 self.take_bytes(row.topic, row.key, row.value, headers_of(row))

@@ -121,6 +121,7 @@ def test_all_tables_are_rebuilt_row_by_row(told: FilledLedger, claimhub: Claimhu
     """Journal, parked records, dead letters and outbox too, with all their columns; only tokens and owners differ."""
     told.take(make.estimate(claim="CLM-2026-000005"))
     alter(tmp_path, f"INSERT INTO accepted_losses VALUES ('{NOTICE}', 1, 0, 50, 60, 0, 'operator-01', 'retention')")
+    alter(tmp_path, "INSERT INTO peer_limits VALUES ('shop', 'motor', 'CNY', 30, 95, 100, 0)")
 
     claimhub("replay", "--from-journal", "--into", "sqlite:///new.db")
 
@@ -138,7 +139,7 @@ def test_all_tables_are_rebuilt_row_by_row(told: FilledLedger, claimhub: Claimhu
             "positions",
             "topics",
         )
-        for table in (*tables, "relay", "relay_next", "accepted_losses"):
+        for table in (*tables, "relay", "relay_next", "accepted_losses", "peer_limits"):
             assert database.execute(f"SELECT * FROM {table} EXCEPT SELECT * FROM new.{table}").fetchall() == [], table
             assert database.execute(f"SELECT * FROM new.{table} EXCEPT SELECT * FROM {table}").fetchall() == [], table
         seqs = [database.execute(f"SELECT lane, seq, entry FROM {name}lanes").fetchall() for name in ("", "new.")]

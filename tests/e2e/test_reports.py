@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from schemas.records import ContactKind, Record, Role, SiuResult
 from sinks.ledger.tables import claims
-from streams.commands.reports import peer_figures
+from streams.commands.reports import publish_peers
 from streams.commands.send import open_codec
 from streams.commands.show import time
 from streams.reports import refresh
@@ -243,7 +243,7 @@ def test_an_open_claim_above_its_peers_is_told_so(claimhub: Claimhub, ledgers: F
     }
     planned = claimhub("reports", "peers", "--publish", "--dry-run", "--json")
     assert [(topic, key) for topic, key, _ in planned.json] == [("operations.peer-figures.v1", "P-31")]
-    (told,), (again,) = (peer_figures(Settings(), None, None) for _ in range(2))
+    (told,), (again,) = (publish_peers(Settings(), None, None) for _ in range(2))
     assert told == again and told.key is not None and told.value is not None
     ledgers.take_bytes(told.topic, told.key.decode(), told.value, told.headers)
     with ledgers.engine() as engine, engine.begin() as connection:
@@ -251,7 +251,7 @@ def test_an_open_claim_above_its_peers_is_told_so(claimhub: Claimhub, ledgers: F
     words = "shop shop-01 comes to 3 100.00 CNY, above 3 000.00 CNY, what 95 % of 31 claims come to at most"
     assert state["above_peers"] == [words]
     say(ledgers, 3, make.contact(ContactKind.WITHDRAWAL, claim="P-31"))
-    assert peer_figures(Settings(), None, None) == []
+    assert publish_peers(Settings(), None, None) == []
     assert claimhub("reports", "counts", "--publish").code == 2
 
 

@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from sinks.ledger.port import (
+    Asked,
     ClaimRow,
     DeadRow,
+    Found,
     JournalRow,
     Lane,
     LaneCommit,
@@ -15,6 +17,7 @@ from sinks.ledger.port import (
     OutboxRow,
     ParkedRow,
     PaymentRow,
+    PeerLimitRow,
     PolicyRow,
     PositionMoved,
     Published,
@@ -100,6 +103,7 @@ class MemoryTables:
         self.claims: dict[str, ClaimRow] = {}
         self.policies: dict[str, PolicyRow] = {}
         self.traces: dict[tuple[int, int, str], TraceRow] = {}
+        self.peer_limits = [PeerLimitRow("shop", "motor", "CNY", 30, 95, 1_00)]
         self.payments: dict[str, PaymentRow] = {}
         self.outbox: dict[int, list[OutboxRow]] = {}
         self.published: dict[int, int] = {}
@@ -371,10 +375,14 @@ class MemoryLedger:
             if row.number in numbers or row.plate in plates
         }
 
-    def load_traces(self, digests: Sequence[int], most: int) -> list[TraceRow]:
-        self._step("load traces")
+    def look_up(self, asked: Asked) -> Found:
+        policies = self.load_policies(asked.numbers, asked.plates)
+        self._step("load traces and limits")
         rows = sorted(self._database.traces.values(), key=lambda row: (row.at_ms, row.claim), reverse=True)
-        return [row for digest in set(digests) for row in [one for one in rows if one.digest == digest][:most]]
+        traces = [
+            row for digest in set(asked.digests) for row in [one for one in rows if one.digest == digest][: asked.most]
+        ]
+        return Found(policies, traces, list(self._database.peer_limits) if asked.peers else [])
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         self._step("ask for due claims")

@@ -21,7 +21,7 @@ from streams.outcomes import Park
 from streams.received import Parser, pack_headers
 from streams.replay import Again, LaneReplay, RecordedSignatures, Taken
 from streams.rules.claim import Claim
-from streams.rules.decision import Cause, Decision, Lookups
+from streams.rules.decision import Cause, Decision, Lookups, PeerLimit
 from streams.rules.policy_file import PolicyFile
 from streams.rules.product import Product, Terms
 from tests import claims as make
@@ -140,12 +140,16 @@ def test_a_replay_in_any_batch_size_is_what_was_written(
     order: Sequence[int], repeated: Sequence[int], size: int
 ) -> None:
     """Claims, policies, payments, journal, dead letters and outputs with their numbers, out of any interleaving of
-    parked, released, repeated and refused records; and what is still parked must still wait."""
+    parked, released, repeated and refused records, whatever peers come to by then; and what is still parked must still
+    wait."""
     lane = OneLane()
     ids = [[("ce_source", b"x"), ("ce_id", b"%d" % number)] for number in range(len(HISTORY))]
     sent = [lane.received(HISTORY[number], headers=ids[number]) for number in (*order, *repeated)]
     sent.insert(size % len(sent), lane.received(POISON, "repair.estimate.v1", make.CLAIM))
     for start in range(0, len(sent), 5):
+        lane.peers = (
+            {} if start == 5 else {("shop", "motor", "CNY"): PeerLimit(30 + start, 95, 2_900_00 - start * 90_00)}
+        )
         lane.take(*sent[start : start + 5])
         lane.answer_itself()
 

@@ -12,7 +12,17 @@ import sinks.ledger
 from sinks.ledger import bank_tables, tables  # noqa: F401  (both add to the metadata)
 from sinks.ledger.metadata import metadata
 from sinks.ledger.money_checks import PAYMENT_STATES
-from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow, TraceRow
+from sinks.ledger.port import (
+    ClaimRow,
+    DeadRow,
+    JournalRow,
+    OutboxRow,
+    ParkedRow,
+    PaymentRow,
+    PeerLimitRow,
+    PolicyRow,
+    TraceRow,
+)
 from sinks.ledger.verify import STAGES
 from streams.rules.claim import PaymentState, Stage
 
@@ -28,6 +38,7 @@ from streams.rules.claim import PaymentState, Stage
         (tables.claims, ClaimRow._fields),
         (tables.policies, PolicyRow._fields),
         (tables.traces, TraceRow._fields),
+        (tables.peer_limits, (*PeerLimitRow._fields, "at_ms")),
     ],
 )
 def test_columns_stand_in_the_order_of_the_rows(table: Table, fields: Sequence[str]) -> None:
