@@ -36,7 +36,8 @@ def agree(claim: Claim, contact: Contact, cause: Cause) -> Decision:
 
 
 def pay_agreed(claim: Claim, settlement: SettlementVersion, cause: Cause, rule: str, reason: str) -> Decision:
-    """Pay an approved amount that nothing stands against any more, unless it is on its way already."""
+    """Pay an approved amount that nothing stands against any more, unless it is on its way already. While SIU is asked
+    it is not paid; once SIU has cleared the claim this is tried again."""
     claim = claim.without(TaskKind.AGREEMENT, TaskKind.LEGAL)
     approving = any(task.kind is TaskKind.APPROVAL for task in claim.open_tasks)
     if (
@@ -45,6 +46,8 @@ def pay_agreed(claim: Claim, settlement: SettlementVersion, cause: Cause, rule: 
         or settlement.version in [p.settlement_version for p in claim.payments]
     ):
         return Decision(claim, rule, reason)
+    if any(task.kind is TaskKind.SIU for task in claim.open_tasks):
+        return Decision(claim, rule, f"{reason}; nothing is paid before SIU has answered")
     return authority.pay(claim, settlement, cause, rule, reason)
 
 

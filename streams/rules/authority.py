@@ -148,11 +148,12 @@ def approved_by(decision: AdjusterDecision, approvals: tuple[Approval, ...]) -> 
 
 
 def _settlement(claim: Claim, decision: AdjusterDecision) -> SettlementVersion:
-    """The settlement version the decision is on, if it is the current one and up for approval."""
+    """The settlement version the decision is on, if it is the current one and up for approval, and SIU is not asked."""
     settlement, version = claim.settlement, decision.settlement_version or 0
     if settlement is not None and version < settlement.version:
         raise Dead("old-version", f"settlement_version: {version} was replaced by {settlement.version}")
-    waiting = not claim.disputed and any(task.kind is TaskKind.APPROVAL for task in claim.open_tasks)
+    kinds = {task.kind for task in claim.open_tasks}
+    waiting = not claim.disputed and TaskKind.APPROVAL in kinds and TaskKind.SIU not in kinds
     if settlement is None or version > settlement.version or not waiting:
         raise Park(f"the decision waits for settlement {version}", until=(*BEFORE_APPROVAL, DECISION))
     return settlement

@@ -9,6 +9,7 @@ from schemas.records import AdjusterDecision, NoticeKind, SiuOutcome, SiuResult
 from streams.outcomes import Dead
 from streams.rules import cancellations, notices, referrals, risk
 from streams.rules.admission import registered
+from streams.rules.agreement import pay_agreed
 from streams.rules.claim import DEAD, ON_ITS_WAY, Claim, Outcome, Referral, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.lines import terms_of
@@ -41,7 +42,8 @@ def refer_by_hand(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Dec
 
 
 def on_outcome(claim: Claim, outcome: SiuOutcome, cause: Cause, seen: Lookups) -> Decision:
-    """Take SIU's answer. Cleared, an undecided claim goes on, and a person decides; confirmed, the claim is rejected,
+    """Take SIU's answer. Cleared, an undecided claim goes on, and a person decides, and an approved one is paid when
+    only this was missing; confirmed, the claim is rejected,
     also when it was approved, and what is on its way to the payee is to be recovered.
 
     Raises Park until the claim is registered, Dead `no-referral` when it answers no open referral.
@@ -60,6 +62,9 @@ def on_outcome(claim: Claim, outcome: SiuOutcome, cause: Cause, seen: Lookups) -
         return _reject(claim, referral, outcome, cause, reason)
     if claim.outcome is None:
         return advance(claim, cause, "siu.cleared", reason)
+    settlement = claim.settlement
+    if claim.outcome is Outcome.APPROVED and settlement is not None and claim.agreed == settlement.version:
+        return pay_agreed(claim, settlement, cause, "siu.cleared", reason)
     return Decision(claim, "siu.cleared", reason)
 
 

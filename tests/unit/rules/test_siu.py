@@ -1,21 +1,39 @@
 """SIU: who is referred, that nothing is paid meanwhile, and what its answer leads to."""
 
 import pytest
+from msgspec.structs import replace
 
-from schemas.records import ContactKind, DecisionAction, FindingKind, NoticeKind, Record, SiuReferral, SiuResult
+from schemas.records import (
+    ContactKind,
+    DecisionAction,
+    FindingKind,
+    NoticeKind,
+    Record,
+    Role,
+    SamePaper,
+    SiuReferral,
+    SiuResult,
+)
 from streams.rules.claim import Outcome, Stage, TaskKind
 from streams.rules.product import product
 from tests.claims import (
+    BUILDING,
+    CLAIM,
     DAY_MS,
     INCEPTION_MS,
+    LOSS_MS,
     OTHER_PAYEE,
+    PLACE,
     contact,
     decision,
+    document,
     estimate,
     finding,
     invoice,
     notice,
+    notice_of,
     policy,
+    policy_of,
     siu_outcome,
 )
 from tests.unit.rules.hub import Hub
@@ -172,3 +190,40 @@ def test_a_claim_that_was_approved_may_still_be_referred_by_hand_and_one_that_en
 
     assert approved.tasks == [TaskKind.SIU] and len(approved.payments) == 1
     assert [dead.code for dead in rejected.dead] == ["too-late"] and rejected.told(SiuReferral) == []
+
+
+def _agreeing(*records: Record) -> Hub:
+    """A property claim approved by two people, which is paid once the claimant agrees; then it looks like fraud."""
+    cover = replace(BUILDING, insurable_value_minor=BUILDING.sum_insured_minor)
+    fire = notice_of("property", PLACE, "insured-property", cause="fire")
+    hub = Hub().play(policy_of("property", PLACE, cover), fire, document(kind="list-of-losses"))
+    hub.play(finding(loss_minor=150_000_00), finding(kind=FindingKind.LOSS_ADJUSTER, loss_minor=150_000_00))
+    hub.play(decision(Role.HANDLER), decision(Role.APPROVER))
+    assert hub.tasks == [TaskKind.AGREEMENT]
+    same = SamePaper(claim=CLAIM, other="CLM-2026-000009", what="photo", at_ms=LOSS_MS)
+    return hub.play(same, *records)
+
+
+AGREES = contact(ContactKind.AGREEMENT, settlement_version=1)
+
+
+def test_an_approved_claim_that_siu_looks_at_is_paid_once_it_is_cleared() -> None:
+    """The claimant's agreement alone pays nothing; whichever comes first, it is paid once."""
+    hub = _agreeing(AGREES)
+    assert hub.tasks == [TaskKind.SIU] and not hub.payments
+    assert hub.decisions[-1].reason.endswith("; nothing is paid before SIU has answered")
+
+    for paid in (hub.play(siu_outcome()), _agreeing(siu_outcome(), AGREES)):
+        assert [payment.settlement_version for payment in paid.payments] == [1] and not paid.tasks and not paid.dead
+    confirmed = _agreeing(AGREES, CONFIRMED)
+    assert not confirmed.payments and confirmed.claim.outcome is Outcome.REJECTED
+
+
+def test_another_account_for_an_approved_claim_is_not_approved_while_siu_is_asked() -> None:
+    """The decision waits for SIU's answer."""
+    hub = _agreeing(contact(ContactKind.BANK_DETAILS, payee=OTHER_PAYEE), decision(settlement_version=2))
+    assert set(hub.tasks) == {TaskKind.APPROVAL, TaskKind.SIU}
+    assert len(hub.waiting) == 1 and not hub.payments
+
+    hub.play(siu_outcome())
+    assert not hub.waiting and TaskKind.SIU not in hub.tasks
