@@ -32,7 +32,7 @@ def chart(result: dict[str, Any]) -> str:
         y += _ROW
     y += 30
     lines.append(f'<text x="10" y="{y}" font-weight="bold">Against what must be reached (the line)</text>')
-    top, y = y + 5, y + 10
+    top, y, before_bars = y + 5, y + 10, len(lines)
     for figure, value in measured:
         if figure.limit is not None:
             colour = _GOOD if figure.reached(value) else _MISSED
@@ -40,7 +40,8 @@ def chart(result: dict[str, Any]) -> str:
             lines += _bar(y, _Bar(figure.title, written, min(value / figure.limit, _MOST) / _MOST, colour))
             y += _ROW
     at = _BARS_FROM + (_BARS_TO - _BARS_FROM) / _MOST
-    lines.append(f'<line x1="{at:.0f}" y1="{top}" x2="{at:.0f}" y2="{y}" stroke="black" stroke-dasharray="3 3"/>')
+    limit = f'<line x1="{at:.0f}" y1="{top}" x2="{at:.0f}" y2="{y}" stroke="black" stroke-dasharray="3 3"/>'
+    lines.insert(before_bars, limit)
     drawn = "\n".join(lines)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{y + 10}" font-family="sans-serif" '
@@ -51,5 +52,7 @@ def chart(result: dict[str, Any]) -> str:
 def _bar(y: int, bar: _Bar) -> Iterator[str]:
     length = max(1.0, bar.part * (_BARS_TO - _BARS_FROM))
     yield f'<text x="{_BARS_FROM - 8}" y="{y + 15}" text-anchor="end">{escape(bar.label)}</text>'
-    yield f'<rect x="{_BARS_FROM}" y="{y + 3}" width="{length:.1f}" height="{_ROW - 6}" fill="{bar.colour}"/>'
-    yield f'<text x="{_BARS_FROM + length + 6:.1f}" y="{y + 15}">{escape(bar.written)}</text>'
+    fill = f'fill="{bar.colour}" fill-opacity="0.85"'
+    yield f'<rect x="{_BARS_FROM}" y="{y + 3}" width="{length:.1f}" height="{_ROW - 6}" {fill}/>'
+    halo = 'stroke="white" stroke-width="4" paint-order="stroke"'  # the line may pass behind the words
+    yield f'<text x="{_BARS_FROM + length + 6:.1f}" y="{y + 15}" {halo}>{escape(bar.written)}</text>'
