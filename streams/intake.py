@@ -214,11 +214,14 @@ class Intake:
         if first is None:
             return
         messages = [first, *self._consumer.consume(_COLLECT_RECORDS, _COLLECT_S)]
-        touched: set[tuple[int, str]] = set()
+        touched, doubted = set[tuple[int, str]](), dict[tuple[int, str], int]()
         with self._lock:
             for message in messages:
-                self._accept(message, touched)
+                self._accept(message, touched, doubted)
         self._learn_ends(touched)
+        for (number, topic), offset in doubted.items():
+            log.warning("asking again for records that did not come", topic=topic, partition=number, offset=offset)
+            self._consumer.seek(TopicPartition(topic, number, offset))
 
     def _learn_ends(self, touched: set[tuple[int, str]]) -> None:
         """Ask the library how far the broker said these partitions go; not under the lock, each call yields."""
@@ -228,13 +231,20 @@ class Intake:
                 _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
                 lane.ends[topic] = int(end)
 
-    def _accept(self, message: Message, touched: set[tuple[int, str]]) -> None:
+    def _accept(self, message: Message, touched: set[tuple[int, str]], doubted: dict[tuple[int, str], int]) -> None:
         error = message.error()
-        if error is not None:
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
             self._on_error(error, message)
             return
-        lane = self._lanes.get(message.partition())  # type: ignore[arg-type]  # a record has a partition
-        if lane is None:
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        lane = None if partition is None else self._lanes.get(partition)
+        if lane is None or topic is None or offset is None or (lane.no, topic) in doubted:
+            return
+        if topic in lane.unproven and not lane.proves(topic, offset):
+            doubted[lane.no, topic] = lane.fetched[topic]
+            return
+        if error is not None:
+            lane.fetched[topic] = lane.ends[topic] = max(lane.fetched[topic], offset)
             return
         record = from_kafka(message)
         if record.offset >= lane.fetched[record.topic]:
@@ -243,12 +253,8 @@ class Intake:
             touched.add((lane.no, record.topic))
 
     def _on_error(self, error: KafkaError, message: Message) -> None:
-        code, topic, partition, offset = error.code(), message.topic(), message.partition(), message.offset()
-        if code == KafkaError._PARTITION_EOF:
-            if topic is not None and partition in self._lanes and offset is not None:
-                lane = self._lanes[partition]
-                lane.fetched[topic] = lane.ends[topic] = max(lane.fetched[topic], offset)
-        elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+        code, topic, partition = error.code(), message.topic(), message.partition()
+        if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             self._watch_topics()  # in a topic made anew no position of ours holds: then that is the reason
             self._leave(
                 Exit.LOG_LOST,
@@ -336,6 +342,7 @@ class Intake:
                     self._consumer.pause([TopicPartition(topic, lane.no)])
             elif held <= _GO_ON_RECORDS:
                 lane.paused.discard(topic)
+                lane.unproven[topic] = False
                 self._consumer.resume([TopicPartition(topic, lane.no)])
 
     # -- lanes come and go
@@ -412,6 +419,7 @@ class Intake:
             places = [TopicPartition(t, lane.no, o) for lane in self._lanes.values() for t, o in lane.fetched.items()]
             for lane in self._lanes.values():
                 lane.paused.clear()
+                lane.unproven = dict.fromkeys(lane.fetched, False)
         self._consumer.assign(places)
         if places:
             self._consumer.resume(places)  # a pause outlives assign() in the library

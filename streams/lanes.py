@@ -53,6 +53,9 @@ class Lane:
     was due for when the ledger was last asked, at `asked_at`. `busy` while a batch is in
     flight, `dead` once the lane is lost, `stopped` with the reason when it must not go on.
 
+    `unproven` are the topics of which nothing has come since they were assigned or resumed, and whether they were asked
+    for again.
+
     `careful` counts the records still to be taken one by one, because the lane's processes kept ending: at first as
     many as the batch may have had (`batch_records`) in which they did. `condemned` is the ref of the one they ended in.
     """
@@ -74,6 +77,7 @@ class Lane:
         self.dead = False
         self.stopped: str | None = None
         self.paused: set[str] = set()
+        self.unproven: dict[str, bool] = {}
         self.blocked_since: float | None = None
         self.stepped_at = 0.0
         self.due = 0
@@ -83,6 +87,21 @@ class Lane:
         """Whether all that the broker said it has of this partition has been fetched."""
         end = self.ends.get(topic)
         return end is not None and self.fetched[topic] >= end and topic not in self.paused
+
+    def proves(self, topic: str, offset: int) -> bool:
+        """Whether an unproven topic goes on where it was asked to, now that this is what came of it first.
+
+        The library's consumer has been seen to go on behind records that nobody was given, after it was assigned a
+        partition anew. So what comes first and leaves some out is not believed before the same comes when asked again:
+        then the offsets between hold no records (those of transactions, or compacted away).
+        """
+        if offset < self.fetched[topic]:
+            return True  # sent once more, which proves nothing yet
+        if offset > self.fetched[topic] and not self.unproven[topic]:
+            self.unproven[topic] = True
+            return False
+        del self.unproven[topic]
+        return True
 
     def lag(self, topic: str) -> int:
         """Records of a topic in the log, as far as the broker has said, and not in the ledger."""

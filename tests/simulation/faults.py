@@ -28,7 +28,8 @@ class Faults:
         self._deaths = 0 if calm else random.randrange(2 * DEATHS)
         self._losses = 0 if calm else random.randrange(20)
         self._crash, self._freeze = self._rate(random), self._rate(random)
-        self._lose = {kind: self._rate(random) for kind in ("ledger", "broker", "delivery", "fatal", "full", "again")}
+        kinds = ("ledger", "broker", "delivery", "fatal", "full", "again", "skip")
+        self._lose = {kind: self._rate(random) for kind in kinds}
         self._latency_s = 0.0 if calm else random.choice((0.0, 0.001, 0.01, 0.3))
         self.delivery_s = 0.05 if calm else random.choice((0.01, 0.05, 1.0))
 

@@ -305,10 +305,19 @@ class SimulatedConsumer:
         self._call("assign")
         self._next = {(it.topic, it.partition): it.offset for it in sorted(places, key=_by_place)}
         self._told_end.clear()
+        for place, offset in self._next.items():
+            there = len(self._log.partitions[place])
+            if offset < there and self._log.faults.loses("skip", "assign"):
+                self._next[place] = there  # as a library that goes on where another assignment had come to
 
     def unassign(self) -> None:
         self._call("unassign")
         self._next.clear()
+
+    def seek(self, place: TopicPartition) -> None:
+        self._call("seek")
+        self._next[place.topic, place.partition] = place.offset
+        self._told_end.pop((place.topic, place.partition), None)
 
     def pause(self, places: list[TopicPartition]) -> None:
         self._paused |= {(it.topic, it.partition) for it in places}
