@@ -5,7 +5,7 @@ Others are shown nearer to the code: `test_intake.py` (several batches of a lane
 pause that outlives its lane, an owner frozen inside its COPY), `test_workers.py` (a topic made anew under a running
 worker), `test_relay.py` (a compacted topic read back), `test_hub_embedded.py` (a fault in a rule),
 `tests/contract/test_ledger.py` (a commit between a take's snapshot and its lock), `tests/contract/test_take.py` (a log
-that grows while its lane is taken).
+that grows while its lane is taken), `tests/unit/test_lane.py` (a client that goes on behind records it gave nobody).
 """
 
 import json
