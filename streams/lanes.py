@@ -91,9 +91,9 @@ class Lane:
     def proves(self, topic: str, offset: int) -> bool:
         """Whether an unproven topic goes on where it was asked to, now that this is what came of it first.
 
-        The library's consumer has been seen to go on behind records that nobody was given, after it was assigned a
-        partition anew. So what comes first and leaves some out is not believed before the same comes when asked again:
-        then the offsets between hold no records (those of transactions, or compacted away).
+        A worker that was assigned its lane anew was once seen to go on behind records it never applied; whether the
+        library had left them out is not known. So what comes first and leaves some out is not believed before the same
+        comes when asked again: then the offsets between hold no records (those of transactions, or compacted away).
         """
         if offset < self.fetched[topic]:
             return True  # sent once more, which proves nothing yet
