@@ -25,7 +25,10 @@ def test_a_record_that_kills_its_worker_is_quarantined_and_all_others_go_on(
     kafka_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
     """Workers are started again as they die. The killer alone becomes a dead letter, with its bytes; every other
-    record, of its lane and of those that died with it, is journalled once, each claim paid once, all promises kept."""
+    record, of its lane and of those that died with it, is journalled once, each claim paid once, all promises kept.
+
+    Processes that end in a row are counted: where the first of them had not fetched all, one after them may commit the
+    records before the killer by themselves, and the count begins anew."""
     settings = hub_settings(kafka_url, postgres_url, tmp_path)
     before, behind = records(0, BEFORE), records(BEFORE, BEFORE + BEHIND)
     killer = said(ESTIMATE, "C-KILLER", make.SAID_MS + BEFORE * 1000 - 1, KILLER)
@@ -37,5 +40,5 @@ def test_a_record_that_kills_its_worker_is_quarantined_and_all_others_go_on(
             dead = connection.execute(select(dead_letters.c.topic, dead_letters.c.code, dead_letters.c.value)).all()
 
         assert dead == [(ESTIMATE, "kills-the-process", KILLER)]
-        assert (tmp_path / "stderr").read_text().count(DIED) == 2 * DEATHS
+        assert 2 * DEATHS <= (tmp_path / "stderr").read_text().count(DIED) <= 3 * DEATHS - 1
         check_all_paid_once(around.engine, [*before, *behind], instruction_ids(kafka_url))
