@@ -1,6 +1,6 @@
 """Disputes: legal is asked about an amount the claimant does not accept, and says how it ended."""
 
-from datetime import date
+from datetime import MAXYEAR, date
 from typing import Final
 
 from msgspec.structs import replace
@@ -68,10 +68,10 @@ def refer_by_hand(claim: Claim, decision: AdjusterDecision, cause: Cause) -> Dec
 
 
 def limited_at_ms(notice: Notice) -> int:
-    """Until when a claimant may sue: the end of the day so many years after the loss."""
+    """Until when a claimant may sue: the end of the day so many years after the loss, at most in the year 9999."""
     product = LINES[notice.line].product
     loss = date.fromordinal(day_of(notice.loss_at_ms, product.calendar))
-    year = loss.year + product.terms_at(notice.loss_at_ms).limitation_years
+    year = min(loss.year + product.terms_at(notice.loss_at_ms).limitation_years, MAXYEAR)
     leap_day = (loss.month, loss.day) == (2, 29)
     last = date(year, 2, 28) if leap_day else loss.replace(year=year)
     return moment(notice.loss_at_ms, (last - loss).days, 100, (), product.calendar) or 0

@@ -1,6 +1,6 @@
 """How long a claim's case file must be kept (domain: clocks, archive retention)."""
 
-from datetime import date
+from datetime import MAXYEAR, date
 from typing import Final
 
 from msgspec import Struct
@@ -50,7 +50,10 @@ def _day(at_ms: int, calendar: Calendar) -> date:
 
 
 def _years_after(day: date, years: int) -> date:
-    """The same day so many years later; for a 29 February the 1 March when that year has none."""
+    """The same day so many years later; for a 29 February the 1 March when that year has none. No day is after the year
+    9999: what ends there, as a policy without an end may, ends with its last day."""
+    if day.year + years > MAXYEAR:
+        return date.max
     try:
         return day.replace(year=day.year + years)
     except ValueError:

@@ -39,6 +39,14 @@ def test_the_start_day_does_not_count_and_the_last_day_counts_whole(started: str
     assert moment(ms(started), days, 100, (), SHANGHAI) == end_of(last)
 
 
+@pytest.mark.parametrize("per_cent", [50, 100])
+def test_what_would_end_after_the_last_year_ends_with_it(per_cent: int) -> None:
+    """A record may name any time; no deadline of it may end the process."""
+    calendar = Calendar(time_zone="Asia/Shanghai", holidays=(date(9999, 1, 1),))
+
+    assert moment(ms("9999-12-20T10:00"), 60, per_cent, (), calendar) == end_of("9999-12-30")
+
+
 def test_a_pause_adds_the_days_between_its_dates() -> None:
     """Ten days from 03-05 to 03-15, whatever the hours; and nothing is due while it lasts."""
     started, notice = ms("2026-03-03T10:00"), ms("2026-03-05T17:00")

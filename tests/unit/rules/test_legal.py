@@ -72,9 +72,17 @@ def test_a_dispute_refers_the_settlement_to_legal_once_with_amount_and_limitatio
     assert hub.tasks == [TaskKind.LEGAL]
 
 
-@pytest.mark.parametrize(("loss", "end"), [("2026-04-01T10:00", "2028-04-01"), ("2028-02-29T10:00", "2030-02-28")])
+@pytest.mark.parametrize(
+    ("loss", "end"),
+    [
+        ("2026-04-01T10:00", "2028-04-01"),
+        ("2028-02-29T10:00", "2030-02-28"),
+        ("9998-04-01T10:00", "9999-04-01"),
+        ("9999-12-31T10:00", "9999-12-30"),
+    ],
+)
 def test_the_limitation_ends_with_the_day_of_the_loss_so_many_years_later(loss: str, end: str) -> None:
-    """Insurance Law art. 26; after a leap day with the last of February."""
+    """Insurance Law art. 26; after a leap day with the last of February, and never after the year 9999."""
     said = settled().claim.notice
     assert said is not None
 
