@@ -48,8 +48,8 @@ class Lane(NamedTuple):
     """A lane just taken. `token` fences every later write; `seq` is the last outbox number used, `entry` the last
     journal entry number; `positions` maps each inbound topic to the next offset to read, `generations` each topic
     to the incarnation of its log; `parked` counts its waiting records. `deaths` counts the processes that ended while
-    they held the lane, since its last commit; once a `suspect` is named (the ref of the record that was being taken
-    alone), since that was."""
+    they held the lane, since it last took a record; once a `suspect` is named (the ref of the record that was being
+    taken alone), since that was."""
 
     lane: int
     token: int
@@ -331,8 +331,9 @@ class Ledger(Protocol):
         """A lane's records that have waited since then or longer, the longest first."""
 
     def commit(self, commit: LaneCommit) -> None:
-        """Write everything or nothing; `deaths` are 0 after it and nobody is suspect. Raises StaleToken, PositionMoved
-        or LedgerRefused."""
+        """Write everything or nothing. When a record was taken `deaths` are 0 after it and nobody is suspect: what a
+        lane sends by itself as time passes, or the offsets it steps over, say nothing of the records that end a
+        process. Raises StaleToken, PositionMoved or LedgerRefused."""
 
     def published(self, lanes: Sequence[int]) -> dict[int, Published]:
         """How far each lane's outbox is known to be out."""

@@ -47,7 +47,8 @@ _REFUSED: Final = ("22", "23", "42", "P0")
 # Nothing is moved, and no row but the lane's is waited for, unless the lane is ours.
 _FENCE: Final = """
     WITH fenced AS (
-        UPDATE lanes SET seq = seq + %s, entry = entry + %s, deaths = 0, suspect = NULL
+        UPDATE lanes SET seq = seq + %s, entry = entry + %s,
+            deaths = CASE WHEN %s THEN 0 ELSE deaths END, suspect = CASE WHEN %s THEN NULL ELSE suspect END
         WHERE lane = %s AND token = %s AND seq = %s AND entry = %s RETURNING lane),
     moved AS (
         UPDATE positions p SET next = (e ->> 2)::bigint
@@ -381,7 +382,8 @@ def _fence(cursor: Cursor, commit: LaneCommit) -> None:
     """Lock the lane's row as its owner and move every position from where this batch began."""
     before = (commit.lane, commit.token, commit.seq, commit.entry)
     positions = Jsonb(commit.positions, dumps=_json)
-    cursor.execute(_FENCE, (commit.seq_used, commit.entries_used, *before, positions))
+    lived = commit.entries_used > 0
+    cursor.execute(_FENCE, (commit.seq_used, commit.entries_used, lived, lived, *before, positions))
 
 
 def _check(fenced_by: Cursor, commit: LaneCommit) -> None:

@@ -35,7 +35,8 @@ from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, p
 _WAIT_MS: Final = 5000
 
 _FENCE: Final = """
-    UPDATE lanes SET seq = seq + ?, entry = entry + ?, deaths = 0, suspect = NULL
+    UPDATE lanes SET seq = seq + ?, entry = entry + ?,
+        deaths = CASE WHEN ? THEN 0 ELSE deaths END, suspect = CASE WHEN ? THEN NULL ELSE suspect END
     WHERE lane = ? AND token = ? AND seq = ? AND entry = ?"""
 _POSITIONS: Final = "UPDATE positions SET next = ? WHERE topic = ? AND lane = ? AND next = ?"
 _PARKED_GONE: Final = 'DELETE FROM parked WHERE topic = ? AND generation = ? AND "partition" = ? AND "offset" = ?'
@@ -254,7 +255,8 @@ class SqliteLedger:
 def _fence(connection: sqlite3.Connection, commit: LaneCommit) -> None:
     """Hold the lane's row as its owner and move every position from where this batch began."""
     before = (commit.lane, commit.token, commit.seq, commit.entry)
-    if connection.execute(_FENCE, (commit.seq_used, commit.entries_used, *before)).rowcount != 1:
+    lived = commit.entries_used > 0
+    if connection.execute(_FENCE, (commit.seq_used, commit.entries_used, lived, lived, *before)).rowcount != 1:
         raise _stale(commit.lane, commit.token)
     moves = [(after, topic, commit.lane, before) for topic, before, after in commit.positions]
     if moves and connection.executemany(_POSITIONS, moves).rowcount != len(moves):

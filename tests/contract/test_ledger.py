@@ -197,8 +197,25 @@ def test_deaths_are_counted_anew_for_each_suspect(ledger: Ledger) -> None:
     lane = make.take(ledger, owner="four")
     assert (lane.deaths, lane.suspect) == (1, other)
 
-    ledger.commit(make.batch(lane))
+    ledger.commit(make.batch(lane, 1, journal=[make.journal(10, 1)]))
     assert deaths(ledger, "five") == (1, None)
+
+
+def test_a_batch_that_takes_no_record_forgets_no_death(ledger: Ledger) -> None:
+    """What a lane sends because time has passed, and the offsets without records that it steps over, come before the
+    record that ends each of its owners, as often as they are started."""
+    make.take(ledger, owner="one")
+    lane = make.take(ledger, owner="two")
+    ledger.commit(make.batch(lane, outbox=[make.outbox(1)]))
+    lane = make.take(ledger, owner="three")
+    ledger.commit(make.batch(lane, 1))
+    ledger.name_suspect(1, lane.token, f"{NOTICE}/1/1/11")
+    lane = make.take(ledger, owner="four")
+    assert (lane.deaths, lane.suspect) == (1, f"{NOTICE}/1/1/11")
+
+    ledger.commit(make.batch(lane, outbox=[make.outbox(2)]))
+
+    assert deaths(ledger, "five") == (2, f"{NOTICE}/1/1/11")
 
 
 def test_a_lane_let_go_keeps_its_suspect(ledger: Ledger) -> None:

@@ -141,7 +141,8 @@ class MemoryTables:
         lane = self.lanes[commit.lane]
         lane.seq += commit.seq_used
         lane.entry += commit.entries_used
-        lane.deaths, lane.suspect = 0, None
+        if commit.entries_used:
+            lane.deaths, lane.suspect = 0, None
         for topic, before, after in commit.positions:
             if after <= before:
                 self.went_back.append(f"position {topic}/{commit.lane} from {before} to {after}")
