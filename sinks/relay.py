@@ -378,7 +378,7 @@ class Relay:
                 "enable.gapless.guarantee": True,  # a refused record ends this producer before a later one overtakes it
                 "acks": "all",
                 "message.timeout.ms": 0,  # a record is never given up: the outbox would only send it again
-                "linger.ms": 2,
+                "linger.ms": 0.5,
                 "queue.buffering.max.kbytes": 131_072,
                 "logger": logging.getLogger("kafka.relay"),
             }

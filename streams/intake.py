@@ -33,7 +33,7 @@ GROUP_SETTINGS: Final = {
 to their next heartbeat, and of a worker that is gone without a word when its session ends."""
 
 _HOLD_RECORDS, _GO_ON_RECORDS = 4000, 1000
-_COLLECT_S, _COLLECT_RECORDS = 0.005, 1000
+_COLLECT_S, _COLLECT_RECORDS = 0.001, 1000
 _PATIENCE_S = 5.0
 _STALE_RETAKE_S, _RETAKE_S = 5.0, 0.3
 _FROZEN_S = 2.0
@@ -178,7 +178,9 @@ class Intake:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 **GROUP_SETTINGS,
-                "fetch.wait.max.ms": 50,
+                # What arrives within one wait is answered at once, not record by record.
+                "fetch.min.bytes": 1_000_000,
+                "fetch.wait.max.ms": 10,
                 "queued.max.messages.kbytes": 16_384,
                 "fetch.message.max.bytes": 262_144,
             }

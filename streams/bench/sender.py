@@ -32,7 +32,13 @@ class Sender:
 
     def __init__(self, options: ClientOptions, wave: int | None = None) -> None:
         self._producer = Producer(
-            {**options, "enable.idempotence": True, "partitioner": "murmur2_random", "log_level": 3}
+            {
+                **options,
+                "enable.idempotence": True,
+                "linger.ms": 0,  # a record is on its way when it is handed over, or its latency would be the sender's
+                "partitioner": "murmur2_random",
+                "log_level": 3,
+            }
         )
         self._name = uuid4().hex[:8].encode()
         self._wave = wave

@@ -20,7 +20,8 @@ VERSION: Final = "4.3.1"
 COORDINATES: Final = f"org.apache.kafka:kafka_2.13:{VERSION}+org.apache.kafka:kafka-tools:{VERSION}"
 # Without this binding Kafka dies without a word. Fetched alone: its parent would dictate Kafka other versions.
 LOG_BINDING: Final = ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4")
-HEAP: Final = "-Xmx512m"
+# On a machine that it shares, the broker's own collector and compiler threads took more than the records did.
+JVM: Final = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 START_S: Final = 60.0
 STOP_S: Final = 30.0
 ANSWER_S: Final = 1.0
@@ -83,7 +84,7 @@ class Kafka:
         logging = self.folder / "log4j2.xml"
         logging.write_text(LOGGING)
         class_path = os.pathsep.join([*with_dependencies(COORDINATES), str(artifact(*LOG_BINDING))])
-        return [java(), HEAP, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path]
+        return [java(), *JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path]
 
     def _write_settings(self) -> str:
         listeners = f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{kept_port(self.folder / 'controller-port')}"
