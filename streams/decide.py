@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -12,6 +12,7 @@ from schemas.records import (
     ClockTick,
     DeadLetter,
     Forward,
+    LossNotice,
     PaymentInstruction,
     Policy,
     ProviderKind,
@@ -22,14 +23,25 @@ from schemas.records import (
 from schemas.signing import Sign, unsigned
 from schemas.topics import CLOCKS, FORWARDS, TOPICS, Direction, Key
 from sinks.envelope import Headers
-from sinks.ledger.port import ClaimRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow, PolicyRow, TraceRow
-from streams.flows import FLOWS, PolicyKey, flow_of
+from sinks.ledger.port import (
+    ClaimRow,
+    CoverUseRow,
+    DeadRow,
+    JournalRow,
+    OutboxRow,
+    ParkedRow,
+    PaymentRow,
+    PolicyRow,
+    TraceRow,
+)
+from streams.flows import FLOWS, Flow, PolicyKey, flow_of
 from streams.outcomes import Dead, Park
 from streams.received import Parsed, pack_headers, unpack_headers
-from streams.rules import breaks, clocks, merge
-from streams.rules.claim import Claim, Payment, Stage
+from streams.rules import breaks, clocks, cover_use, merge
+from streams.rules.claim import Claim, CoverUse, Payment, Stage
 from streams.rules.decision import CapturedLookups, Cause, Decision, Output, PeerLimit, PolicyDecision
 from streams.rules.follow_ups import follow
+from streams.rules.lines import shares_covers
 from streams.rules.policy_file import PolicyFile
 from streams.rules.stage import stage_of
 from streams.rules.sync import STATUS, snapshot
@@ -73,60 +85,88 @@ class LaneState(msgspec.Struct):
             self.policies.pop(entity.removeprefix("policy "), None)
 
 
+class AskedFor(NamedTuple):
+    """What the rules of one record look up: the policies of (policy number, plate), who else left these traces, what
+    peers come to, and what is used of the covers of the policies in `shared`."""
+
+    keys: PolicyKey | None
+    traces: tuple[Trace, ...]
+    peers: PeersKey | None
+    shared: tuple[str, ...]
+
+
 class Answers(Protocol):
     """What the rules look up: live, or as it was captured."""
 
-    def capture(
-        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...], peers: PeersKey | None
-    ) -> tuple[CapturedLookups, str | None]:
-        """The answer for one record of a claim: the policies of (policy number, plate), who else left these traces, and
-        what its peers come to; and the same as JSON for the journal, None when there is nothing to keep."""
+    def capture(self, claim: str, asked: AskedFor) -> tuple[CapturedLookups, str | None]:
+        """The answer for one record of a claim, and the same as JSON for the journal, None when there is nothing to
+        keep."""
 
-    def remember(self, traces: Sequence[TraceRow]) -> None:
-        """Let later records of the batch find what this one left."""
+    def remember(self, traces: Sequence[TraceRow], uses: Sequence[CoverUseRow]) -> None:
+        """Let later records of the batch find what this one left and used."""
 
 
 class Lookup(msgspec.Struct, frozen=True):
-    """What was fetched for a batch: the policies by number, the claims that left a trace by its digest, and what peers
-    come to."""
+    """What was fetched for a batch: the policies by number, the claims that left a trace by its digest, what peers come
+    to, and the uses of covers by policy."""
 
     policies: Mapping[str, PolicyFile]
     traces: dict[Trace, list[Shared]] = {}
     peers: Mapping[PeersKey, PeerLimit] = {}
+    uses: dict[str, dict[tuple[str, str], CoverUseRow]] = {}
 
-    def capture(
-        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...], peers: PeersKey | None
-    ) -> tuple[CapturedLookups, str | None]:
+    def capture(self, claim: str, asked: AskedFor) -> tuple[CapturedLookups, str | None]:
         """See Answers."""
-        others = others_of(claim, traces, self.traces)
-        limit = None if peers is None else self.peers.get(peers)
-        if keys is None:
-            if not others and limit is None:
-                return _NOTHING_CAPTURED, None
-            return CapturedLookups({}, {}, others, limit), _captured(None, others, limit)
-        number, plate = keys
-        if number is not None:
-            versions = self.policies[number].versions if number in self.policies else ()
-            return CapturedLookups({number: versions}, {}, others, limit), _captured(versions, others, limit)
-        found = (policy.versions for policy in self.policies.values() if policy.plate == plate)
-        versions = tuple(version for policy in found for version in policy)
-        return CapturedLookups({}, {plate: versions}, others, limit), _captured(versions, others, limit)
+        rows = [row for policy in asked.shared for row in self.uses.get(policy, {}).values()]
+        found = Captured(
+            policies=None if asked.keys is None else self._versions(*asked.keys),
+            others=others_of(claim, asked.traces, self.traces),
+            peers=None if asked.peers is None else self.peers.get(asked.peers),
+            uses=tuple([_use(row) for row in sorted(rows) if row.claim != claim]),
+            turns={
+                policy: max(row.number for row in rows if row.policy == policy) for policy in {it.policy for it in rows}
+            },
+        )
+        if found == _NOTHING:
+            return _NOTHING_CAPTURED, None
+        return found.answers(asked.keys), _json(found).decode()
 
-    def remember(self, traces: Sequence[TraceRow]) -> None:
+    def _versions(self, number: str | None, plate: str) -> tuple[Policy, ...]:
+        if number is not None:
+            return self.policies[number].versions if number in self.policies else ()
+        found = (policy.versions for policy in self.policies.values() if policy.plate == plate)
+        return tuple(version for policy in found for version in policy)
+
+    def remember(self, traces: Sequence[TraceRow], uses: Sequence[CoverUseRow]) -> None:
         """See Answers."""
         for row in traces:
             self.traces.setdefault(row.digest, []).append(Shared(row.claim, row.at_ms, kind_of(row.digest)))
+        for use in uses:
+            self.uses.setdefault(use.policy, {})[use.claim, use.cover] = use
 
 
-def _captured(versions: tuple[Policy, ...] | None, others: tuple[Shared, ...], limit: PeerLimit | None) -> str:
-    inputs: dict[str, object] = {} if versions is None else {"policies": versions}
-    if others:
-        inputs["others"] = others
-    if limit is not None:
-        inputs["peers"] = limit
-    return _json(inputs).decode()
+class Captured(msgspec.Struct, omit_defaults=True):
+    """What was found for one record, as the journal keeps it."""
+
+    policies: tuple[Policy, ...] | None = None
+    others: tuple[Shared, ...] = ()
+    peers: PeerLimit | None = None
+    uses: tuple[CoverUse, ...] = ()
+    turns: dict[str, int] = {}
+
+    def answers(self, keys: PolicyKey | None) -> CapturedLookups:
+        """The same for a rule that has asked for the policies of these keys."""
+        number, plate = keys or (None, "")
+        by_number = {number: self.policies or ()} if number is not None else {}
+        by_plate = {plate: self.policies or ()} if keys is not None and number is None else {}
+        return CapturedLookups(by_number, by_plate, self.others, self.peers, self.uses, self.turns)
 
 
+def _use(row: CoverUseRow) -> CoverUse:
+    return CoverUse(row.policy, row.claim, row.cover, row.loss_at_ms, row.paid_minor, row.deductible_minor)
+
+
+_NOTHING = Captured()
 _NOTHING_CAPTURED = CapturedLookups({}, {})
 _NO_TRACES: tuple[Trace, ...] = ()
 
@@ -140,6 +180,7 @@ class Effects(msgspec.Struct):
     claims: dict[str, ClaimRow] = {}
     policies: dict[str, PolicyRow] = {}
     traces: list[TraceRow] = []
+    cover_uses: dict[tuple[str, str, str], CoverUseRow] = {}
     outbox: list[OutboxRow] = []
     payments: dict[str, PaymentRow] = {}
     parked: dict[Place, ParkedRow] = {}
@@ -293,10 +334,11 @@ class Decider:
         if flow.traces is not None:
             traces = flow.traces(parsed.record)
         peers = None if flow.peers is None else _peers_of(claim, flow.peers)
-        if traces or flow.looks_up is not None or peers is not None:
+        shared = shared_policies(claim, parsed.record, flow)
+        if traces or flow.looks_up is not None or peers is not None or shared:
             keys = None if flow.looks_up is None else flow.looks_up(parsed.record)
-            seen, inputs = self._lookup.capture(number, keys, traces, peers)
-        decision: Decision = flow.handler(claim, parsed.record, parsed.cause, seen)
+            seen, inputs = self._lookup.capture(number, AskedFor(keys, traces, peers, shared))
+        decision = _decide(flow, claim, parsed, seen)
         if decision.claim is claim and not decision.outputs and TOPICS[topic].direction is Direction.INTERNAL:
             # One wake too many, as when the policy was asked for twice: nothing came of it, and nothing is told.
             self._journal(parsed, Outcome.DUPLICATE, decision.rule, decision.reason, inputs)
@@ -307,20 +349,43 @@ class Decider:
         # A tick is known again by what it finds, so a claim does not grow by those it gets.
         seen_now = claim.seen if parsed.topic == CLOCKS else (*claim.seen, parsed.event_id)
         after, followed = follow(claim, decision.claim, parsed.cause)
+        uses = self._uses(claim, after, seen.turns)
         claim = msgspec.structs.replace(after, version=claim.version + 1, seen=seen_now)
         self._journal(parsed, Outcome.DONE, decision.rule, decision.reason, inputs)
         stage = self._keep(claim, parsed.cause)
+        left: list[TraceRow] = []
         if traces and not decision.refused:
             # Always of the same time, so that a claim is there once, whatever it says again.
             at_ms = parsed.cause.at_ms if claim.notice is None else claim.notice.notified_at_ms
             left = [TraceRow(trace, at_ms, number, self._state.lane) for trace in traces]
-            self._lookup.remember(left)
             self.effects.traces += left
+        if left or uses:
+            self._lookup.remember(left, uses)
+            self.effects.cover_uses.update((use[:3], use) for use in uses)
         for payment in decision.payments:
             self.effects.payments[payment.id] = self._payment_row(payment, parsed.cause)
         status = snapshot(claim, stage, decision.rule, decision.reason, parsed.cause)
         told = Output(STATUS, number, status, decision.rule, decision.reason)
         self._send(parsed, (*decision.outputs, *followed, *_forwards(parsed, decision), told))
+
+    def _uses(self, before: Claim, after: Claim, turns: Mapping[str, int]) -> list[CoverUseRow]:
+        """What the claim now uses of covers in another way than before; each is its policy's next."""
+        rows: list[CoverUseRow] = []
+        for use in cover_use.changes(before, after):
+            number = turns.get(use.policy, 0) + 1 + sum(row.policy == use.policy for row in rows)
+            rows.append(
+                CoverUseRow(
+                    use.policy,
+                    use.claim,
+                    use.cover,
+                    number,
+                    self._state.lane,
+                    use.loss_at_ms,
+                    use.paid_minor,
+                    use.deductible_minor,
+                )
+            )
+        return rows
 
     def _note(self, parsed: Parsed, before: Claim, decision: Decision, inputs: str | None) -> None:
         """What departments see of the claim stays as it is. An event id is kept only of what sends something: to note
@@ -505,6 +570,34 @@ class Decider:
             )
         )
         self._send(parsed, (_dead_letter(parsed, dead),))
+
+
+def shared_policies(claim: Claim | None, record: Record | None, flow: Flow) -> tuple[str, ...]:
+    """The policies of which a record's claim may use covers together with other claims: those it has and those that the
+    record names; none in a line of business whose covers all begin anew with each loss."""
+    notice = None if claim is None else claim.notice
+    line = record.line if isinstance(record, LossNotice) else None if notice is None else notice.line
+    if line is None or not shares_covers(line):
+        return ()
+    numbers = [] if claim is None else [use.policy for use in claim.cover_uses]
+    if claim is not None and claim.policy is not None:
+        numbers.append(claim.policy.number)
+    if flow.looks_up is not None:
+        named, _ = flow.looks_up(record)
+        numbers += [] if named is None else [named]
+    return tuple(dict.fromkeys(numbers))
+
+
+def _decide(flow: Flow, claim: Claim, parsed: Parsed, seen: CapturedLookups) -> Decision:
+    """What the record's handler decides on the claim, which for this once knows what others use of its covers."""
+    if not seen.uses:
+        alone: Decision = flow.handler(claim, parsed.record, parsed.cause, seen)
+        return alone
+    knowing = msgspec.structs.replace(claim, used_by_others=seen.uses)
+    decision: Decision = flow.handler(knowing, parsed.record, parsed.cause, seen)
+    same = decision.claim is knowing
+    after = claim if same else msgspec.structs.replace(decision.claim, used_by_others=())
+    return msgspec.structs.replace(decision, claim=after)
 
 
 def _peers_of(claim: Claim, kind: ProviderKind) -> PeersKey | None:

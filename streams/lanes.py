@@ -17,7 +17,7 @@ from sinks.ledger.port import Asked, DeadRow, LaneCommit, Ledger, ParkedRow
 from sinks.ledger.port import Lane as TakenLane
 from sinks.relay import RelayLane
 from streams.buffer import Buffer
-from streams.decide import Decider, Effects, LaneState, Lookup
+from streams.decide import Decider, Effects, LaneState, Lookup, shared_policies
 from streams.flows import flow_of
 from streams.outcomes import Dead
 from streams.received import Parsed, Parser, Received
@@ -237,10 +237,12 @@ class LaneProcessor:
 
     def _look_up(self, records: list[Parsed], state: LaneState) -> Lookup:
         """Ask at once for all that the rules of this batch want to know: one query for the policies in any lane, one
-        for the claims that left what its records leave, and one for what peers come to."""
+        for the claims that left what its records leave, one for what peers come to, and one for what claims use of
+        covers that their policies have for a year."""
         numbers: set[str] = set()
         plates: set[str] = set()
         traces: set[Trace] = set()
+        shared: set[str] = set()
         peers = False
         for record in _with_parked(records, state):
             if record.record is None:
@@ -249,21 +251,22 @@ class LaneProcessor:
             if flow.traces is not None:
                 traces.update(flow.traces(record.record))
             peers = peers or flow.peers is not None
+            shared.update(shared_policies(state.claims.get(record.subject), record.record, flow))
             if flow.looks_up is not None:
                 number, plate = flow.looks_up(record.record)
                 if number is not None:
                     numbers.add(number)
-                else:
+                elif plate:
                     plates.add(plate)
         # One trace more than are looked at: the claim itself is among them.
-        asked = Asked(sorted(numbers), sorted(plates), sorted(traces), MOST + 1, peers)
+        asked = Asked(sorted(numbers), sorted(plates), sorted(traces), MOST + 1, peers, sorted(shared))
         if not asked.statements:
             return Lookup({})
         self._metrics.sql_statements.inc(asked.statements)
         found = self._ledger.look_up(asked)
         limits = {(row.kind, row.line, row.currency): PeerLimit(*row[3:]) for row in found.peers}
         lookup = Lookup(_policies(found.policies), peers=limits)
-        lookup.remember(found.traces)
+        lookup.remember(found.traces, found.uses)
         return lookup
 
     def _measure(self, effects: Effects, decide_s: float, commit_s: float) -> None:
@@ -335,6 +338,7 @@ def commit_of(lane: Lane, seq: int, entry: int, positions: dict[str, int], effec
         claims=list(effects.claims.values()),
         policies=list(effects.policies.values()),
         traces=effects.traces,
+        cover_uses=list(effects.cover_uses.values()),
         outbox=effects.outbox,
         payments=list(effects.payments.values()),
         parked=list(effects.parked.values()),

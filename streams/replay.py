@@ -4,23 +4,22 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct, json
+from msgspec import json
 
 from schemas.codec import Codec
-from schemas.records import PaymentInstruction, Policy
+from schemas.records import PaymentInstruction
 from schemas.signing import KEY_ID, SIGNATURE, Sign, Signed, unsigned
 from schemas.topics import TOPICS, Key
 from sinks.envelope import kept_headers
-from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, TraceRow
-from streams.decide import Decider, Effects, LaneState, PeersKey
+from sinks.ledger.port import CoverUseRow, DeadRow, JournalRow, OutboxRow, ParkedRow, TraceRow
+from streams.decide import AskedFor, Captured, Decider, Effects, LaneState
 from streams.flows import PolicyKey, flow_of
 from streams.lanes import KILLS
 from streams.outcomes import Dead
 from streams.received import Parsed, Parser
 from streams.rules.claim import Claim
-from streams.rules.decision import CapturedLookups, PeerLimit
+from streams.rules.decision import CapturedLookups
 from streams.rules.policy_file import PolicyFile
-from streams.rules.traces import Shared, Trace
 
 Taken = JournalRow | DeadRow
 Ended = JournalRow | DeadRow | ParkedRow
@@ -46,13 +45,7 @@ class Again(NamedTuple):
     outputs: list[OutboxRow]
 
 
-class _Captured(Struct):
-    policies: tuple[Policy, ...] = ()
-    others: tuple[Shared, ...] = ()
-    peers: PeerLimit | None = None
-
-
-_captured = json.Decoder(_Captured).decode
+_captured = json.Decoder(Captured).decode
 
 
 class _Recorded:
@@ -70,21 +63,13 @@ class _Recorded:
         if self._own is not None and parsed.record is not None and looks_up:
             self._inputs[looks_up(parsed.record)] = self._own
 
-    def capture(
-        self, claim: str, keys: PolicyKey | None, traces: tuple[Trace, ...], peers: PeersKey | None
-    ) -> tuple[CapturedLookups, str | None]:
+    def capture(self, claim: str, asked: AskedFor) -> tuple[CapturedLookups, str | None]:
         """See Answers."""
-        if keys is None:
-            own = _Captured() if self._own is None else _captured(self._own)
-            return CapturedLookups({}, {}, own.others, own.peers), self._own
-        number, plate = keys
-        inputs = self._inputs.get(keys, '{"policies":[]}')
-        captured = _captured(inputs)
-        by_number = {} if number is None else {number: captured.policies}
-        by_plate = {plate: captured.policies} if number is None else {}
-        return CapturedLookups(by_number, by_plate, captured.others, captured.peers), inputs
+        inputs = self._own if asked.keys is None else self._inputs.get(asked.keys, '{"policies":[]}')
+        captured = Captured() if inputs is None else _captured(inputs)
+        return captured.answers(asked.keys), inputs
 
-    def remember(self, traces: Sequence[TraceRow]) -> None:
+    def remember(self, traces: Sequence[TraceRow], uses: Sequence[CoverUseRow]) -> None:
         """Nothing: the journal knows what each record found."""
 
 

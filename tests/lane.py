@@ -14,7 +14,7 @@ from schemas.codec import Codec
 from schemas.records import Policy, Record
 from schemas.topics import INBOUND, TOPICS, Direction, Key, avro_schema
 from sinks.envelope import headers_of
-from sinks.ledger.port import DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow
+from sinks.ledger.port import CoverUseRow, DeadRow, JournalRow, OutboxRow, ParkedRow, PaymentRow
 from streams.decide import Decider, Effects, LaneState, Lookup, PeersKey, Place
 from streams.received import Headers, Parser, Received
 from streams.rules.clocks import next_at_ms
@@ -40,6 +40,7 @@ class OneLane:
         }
         self.left: dict[Trace, list[Shared]] = {}
         self.peers: dict[PeersKey, PeerLimit] = {}
+        self.uses: dict[str, dict[tuple[str, str], CoverUseRow]] = {}
         self.journal: list[JournalRow] = []
         self.outbox: list[OutboxRow] = []
         self.dead: list[DeadRow] = []
@@ -95,7 +96,7 @@ class OneLane:
                 self.take(self.received(tick, headers=headers_of(row)))
 
     def _decider(self) -> Decider:
-        lookup = Lookup(self.known, self.left, self.peers)
+        lookup = Lookup(self.known, self.left, self.peers, self.uses)
         return Decider(self.state, lookup, self.codec.encode, self._limit, SIGN)
 
     def keep(self, effects: Effects) -> None:

@@ -22,6 +22,11 @@ class LedgerUnavailable(Exception):
     again, read positions."""
 
 
+class UsedMeanwhile(LedgerUnavailable):
+    """Another lane has written what one of a policy's covers was used for since this batch looked: nothing was written.
+    The batch is decided again with it, as after any failure that passes."""
+
+
 class LedgerRefused(Exception):
     """The database will never take this statement (a constraint, a value, a missing table): nothing was written, and
     trying again would end the same. A fault of the program: leave the process. `constraint` is its name, if it has one.
@@ -132,29 +137,45 @@ class PeerLimitRow(NamedTuple):
     limit_minor: int
 
 
+class CoverUseRow(NamedTuple):
+    """What one claim uses of a policy's cover now, in minor units. Key: policy, claim, cover; `number` is one more for
+    each write of the policy's rows, and no two writes have the same."""
+
+    policy: str
+    claim: str
+    cover: str
+    number: int
+    lane: int
+    loss_at_ms: int
+    paid_minor: int
+    deductible_minor: int
+
+
 class Asked(NamedTuple):
     """What the rules of one batch look up: the policies with these numbers or, as newest version, these plates; all
     that was left with these digests, of each at most `most`, the newest (of one time those of the highest claim
-    numbers, in bytes' order); and, if `peers`, every limit."""
+    numbers, in bytes' order); if `peers`, every limit; and what is used of the covers of the policies in `shared`."""
 
     numbers: Sequence[str] = ()
     plates: Sequence[str] = ()
     digests: Sequence[int] = ()
     most: int = 0
     peers: bool = False
+    shared: Sequence[str] = ()
 
     @property
     def statements(self) -> int:
         """How many statements answer it: one for each kind of row that is asked for."""
-        return bool(self.numbers or self.plates) + bool(self.digests) + self.peers
+        return bool(self.numbers or self.plates) + bool(self.digests) + self.peers + bool(self.shared)
 
 
 class Found(NamedTuple):
-    """The answer to Asked: states (JSON) by policy number, traces, limits."""
+    """The answer to Asked: states (JSON) by policy number, traces, limits, uses of covers."""
 
     policies: dict[str, bytes]
     traces: list[TraceRow]
     peers: list[PeerLimitRow]
+    uses: list[CoverUseRow]
 
 
 class OutboxRow(NamedTuple):
@@ -237,9 +258,9 @@ class LaneCommit(Struct, kw_only=True):
 
     `seq` and `entry` are the lane's values before the batch; `positions` holds (topic, before, after) of the topics
     that moved; `parked_gone` the (topic, generation, partition, offset) of released records, taken away before `parked`
-    is added, so a record may be in both; the breaks of those in `overdue` are in `outbox`. A claim, policy or payment
-    stands in its list once; a trace may stand there again, and be there already: the first stays. For the claims in
-    `ticked` nothing is due any more, since their tick is in `outbox`, unless `claims` says so anew.
+    is added, so a record may be in both; the breaks of those in `overdue` are in `outbox`. A claim, policy, payment or
+    use of a cover stands in its list once; a trace may stand there again, and be there already: the first stays. For
+    the claims in `ticked` nothing is due any more, since their tick is in `outbox`, unless `claims` says so anew.
     """
 
     lane: int
@@ -254,6 +275,7 @@ class LaneCommit(Struct, kw_only=True):
     claims: list[ClaimRow] = []
     policies: list[PolicyRow] = []
     traces: list[TraceRow] = []
+    cover_uses: list[CoverUseRow] = []
     outbox: list[OutboxRow] = []
     payments: list[PaymentRow] = []
     parked: list[ParkedRow] = []
@@ -264,8 +286,9 @@ class LaneCommit(Struct, kw_only=True):
     @property
     def statements(self) -> int:
         """How many statements this commit is: BEGIN, the fence with the positions, COMMIT, one for each kind of row."""
-        kinds = (self.ticked, self.overdue, self.parked_gone, self.journal, self.parked, self.dead)
-        return 3 + sum(map(bool, (*kinds, self.claims, self.policies, self.traces, self.payments, self.outbox)))
+        kinds = (self.ticked, self.overdue, self.parked_gone, self.journal, self.parked, self.dead, self.outbox)
+        states = (self.claims, self.policies, self.traces, self.cover_uses, self.payments)
+        return 3 + sum(map(bool, (*kinds, *states)))
 
 
 class Published(NamedTuple):
@@ -333,7 +356,7 @@ class Ledger(Protocol):
     def commit(self, commit: LaneCommit) -> None:
         """Write everything or nothing. When a record was taken `deaths` are 0 after it and nobody is suspect: what a
         lane sends by itself as time passes, or the offsets it steps over, say nothing of the records that end a
-        process. Raises StaleToken, PositionMoved or LedgerRefused."""
+        process. Raises StaleToken, PositionMoved, UsedMeanwhile or LedgerRefused."""
 
     def published(self, lanes: Sequence[int]) -> dict[int, Published]:
         """How far each lane's outbox is known to be out."""

@@ -13,6 +13,7 @@ from sqlalchemy import JSON, BigInteger, Column, Integer, LargeBinary, Table
 from sinks.ledger import prepare as topics
 from sinks.ledger.port import (
     Asked,
+    CoverUseRow,
     Found,
     Lane,
     LaneCommit,
@@ -27,8 +28,22 @@ from sinks.ledger.port import (
     TopicChanged,
     TopicIdentity,
     TraceRow,
+    UsedMeanwhile,
 )
-from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, payments, policies, row_columns, traces
+from sinks.ledger.tables import (
+    IN_TURN,
+    USE_CHANGES,
+    claims,
+    cover_uses,
+    dead_letters,
+    journal,
+    outbox,
+    parked,
+    payments,
+    policies,
+    row_columns,
+    traces,
+)
 
 # A frozen process must not hold a lane's row for long; a dead network must not hold a process for long.
 _CONNECT: Final[Mapping[str, Any]] = {
@@ -136,9 +151,9 @@ def _bulk(table: Table, changing: Iterable[str] = ()) -> _Bulk:
         INSERT INTO {table.name} ({_columns(table)}) SELECT {", ".join(values)}
         FROM (SELECT %b::bytea AS run) given, jsonb_array_elements(%b) e"""  # noqa: S608 - own names
     if changing:
-        (key,) = table.primary_key.columns
+        key = ", ".join(column.name for column in table.primary_key.columns)
         sets = ", ".join(f"{name} = excluded.{name}" for name in changing)
-        insert = f"{insert} ON CONFLICT ({key.name}) DO UPDATE SET {sets}"
+        insert = f"{insert} ON CONFLICT ({key}) DO UPDATE SET {sets}"
     types = {Integer: "int4", BigInteger: "int8", LargeBinary: "bytea"}
     copy = f"COPY {table.name} ({_columns(table)}) FROM STDIN (FORMAT binary)"
     return _Bulk(insert, plain, copy, tuple(types.get(type(column.type), "text") for column in columns))
@@ -156,6 +171,7 @@ def _value(column: Column[Any], at: int) -> str:
 _LOAD_PARKED: Final = f"SELECT {_columns(parked)} FROM parked WHERE subject = ANY (%s) ORDER BY lane, entry"  # noqa: S608 - own names
 _OVERDUE: Final = f"""
     SELECT {_columns(parked)} FROM parked WHERE lane = %s AND since_ms <= %s ORDER BY since_ms LIMIT %s"""  # noqa: S608 - own names
+_LOAD_USES: Final = f"SELECT {_columns(cover_uses)} FROM cover_uses WHERE policy = ANY (%s)"  # noqa: S608 - own names
 _OUTBOX_AFTER: Final = f"""
     SELECT {_columns(outbox)} FROM outbox
     WHERE lane = %s AND seq > %s AND (SELECT token FROM lanes WHERE lane = %s) = %s ORDER BY seq LIMIT %s"""  # noqa: S608 - own names
@@ -164,6 +180,7 @@ _CLAIMS: Final = _bulk(claims, ("lane", "version", "stage", "at_ms", "due_at_ms"
 _POLICIES: Final = _bulk(policies, ("lane", "version", "plate", "at_ms", "state"))
 # What was approved never changes: only the state moves.
 _PAYMENTS: Final = _bulk(payments, ("state", "cause", "at_ms"))
+_COVER_USES: Final = _bulk(cover_uses, USE_CHANGES)
 _TRACES: Final = _bulk(traces)
 _TRACES_ONCE: Final = _TRACES._replace(insert=f"{_TRACES.insert} ON CONFLICT DO NOTHING")
 
@@ -245,7 +262,7 @@ class PostgresLedger:
 
     def look_up(self, asked: Asked) -> Found:
         policies: Iterable[tuple[Any, ...]] = ()
-        traces, peers = policies, policies
+        traces, peers, uses = policies, policies, policies
         with self._connection("looking up what a batch asks for") as connection:
             with connection.pipeline():
                 if asked.numbers or asked.plates:
@@ -255,7 +272,14 @@ class PostgresLedger:
                     traces = connection.execute(_LOAD_TRACES, (list(set(asked.digests)), asked.most), binary=True)
                 if asked.peers:
                     peers = connection.execute(_LOAD_PEERS, binary=True)
-            return Found(dict(policies), [TraceRow(*row) for row in traces], [PeerLimitRow(*row) for row in peers])
+                if asked.shared:
+                    uses = connection.execute(_LOAD_USES, (list(asked.shared),), binary=True)
+            return Found(
+                dict(policies),
+                [TraceRow(*row) for row in traces],
+                [PeerLimitRow(*row) for row in peers],
+                [CoverUseRow(*row) for row in uses],
+            )
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         with self._connection(f"asking for due claims of lane {lane}") as connection:
@@ -290,6 +314,7 @@ class PostgresLedger:
                 _insert(cursor, _CLAIMS, commit.claims)
                 _insert(cursor, _POLICIES, commit.policies)
                 _insert(cursor, _TRACES_ONCE, commit.traces)
+                _insert(cursor, _COVER_USES, commit.cover_uses)
                 _insert(cursor, _PAYMENTS, commit.payments)
                 for bulk, rows in added:
                     if len(rows) < _MANY:
@@ -445,6 +470,8 @@ def _write(cursor: Cursor) -> topics.Write:
 def _failure(doing: str, error: psycopg.Error) -> Exception:
     """The port's exception for a database error. Its DETAIL is left out: it quotes values of the row."""
     text = f"{doing}: {_first_line(error)}"
+    if error.diag.constraint_name == IN_TURN:
+        return UsedMeanwhile(text)
     if error.sqlstate is not None and error.sqlstate.startswith(_REFUSED):
         return LedgerRefused(text, error.diag.constraint_name)
     if isinstance(error, psycopg.DataError | psycopg.ProgrammingError):

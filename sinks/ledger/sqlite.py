@@ -14,6 +14,7 @@ from sinks.ledger import prepare as topics
 from sinks.ledger.port import (
     Asked,
     ClaimRow,
+    CoverUseRow,
     Found,
     Lane,
     LaneCommit,
@@ -29,8 +30,21 @@ from sinks.ledger.port import (
     TopicChanged,
     TopicIdentity,
     TraceRow,
+    UsedMeanwhile,
 )
-from sinks.ledger.tables import claims, dead_letters, journal, outbox, parked, payments, policies, row_columns, traces
+from sinks.ledger.tables import (
+    USE_CHANGES,
+    claims,
+    cover_uses,
+    dead_letters,
+    journal,
+    outbox,
+    parked,
+    payments,
+    policies,
+    row_columns,
+    traces,
+)
 
 _WAIT_MS: Final = 5000
 
@@ -56,6 +70,7 @@ _OVERDUE: Final = "WHERE lane = ? AND since_ms <= ? ORDER BY since_ms LIMIT ?"
 _TICKED: Final = "UPDATE claims SET due_at_ms = NULL WHERE claim = ?"
 _DUE: Final = """
     SELECT CAST(state AS BLOB) FROM claims WHERE lane = ? AND due_at_ms <= ? ORDER BY due_at_ms LIMIT ?"""
+_IN_TURN: Final = "UNIQUE constraint failed: cover_uses.policy, cover_uses.number"
 _IN: Final = "IN (SELECT value FROM json_each(?))"
 _OUTBOX_AFTER: Final = """
     WHERE lane = ? AND seq > ? AND (SELECT token FROM lanes WHERE lane = ?) = ? ORDER BY seq LIMIT ?"""
@@ -75,10 +90,8 @@ def _insert(table: Table) -> str:
 
 
 def _upsert(table: Table, changing: Iterable[str]) -> str:
-    (key,) = table.primary_key.columns
-    return f"{_insert(table)} ON CONFLICT ({key.name}) DO UPDATE SET " + ", ".join(
-        f"{c} = excluded.{c}" for c in changing
-    )
+    key = ", ".join(column.name for column in table.primary_key.columns)
+    return f"{_insert(table)} ON CONFLICT ({key}) DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in changing)
 
 
 def _select(table: Table) -> str:
@@ -90,6 +103,8 @@ _POLICIES: Final = _upsert(policies, ("lane", "version", "plate", "at_ms", "stat
 _JOURNAL, _PARKED, _DEAD, _OUTBOX = (_insert(table) for table in (journal, parked, dead_letters, outbox))
 # What was approved never changes: only the state moves.
 _PAYMENTS: Final = _upsert(payments, ("state", "cause", "at_ms"))
+_COVER_USES: Final = _upsert(cover_uses, USE_CHANGES)
+_USES_OF: Final = f"{_select(cover_uses)} WHERE policy {_IN}"
 _TRACES: Final = f"{_insert(traces)} ON CONFLICT DO NOTHING"
 _LOAD_TRACES: Final = f"{_select(traces)} WHERE digest = ? ORDER BY at_ms DESC, claim DESC LIMIT ?"
 _LOAD_PEERS: Final = "SELECT kind, line, currency, claims, per_cent, limit_minor FROM peer_limits"
@@ -170,7 +185,9 @@ class SqliteLedger:
                 for row in connection.execute(_LOAD_TRACES, (digest, asked.most))
             ]
             peers = [PeerLimitRow(*row) for row in connection.execute(_LOAD_PEERS)] if asked.peers else []
-        return Found(policies, traces, peers)
+            shared = connection.execute(_USES_OF, (json.dumps(list(asked.shared)),)) if asked.shared else ()
+            uses = [CoverUseRow(*row) for row in shared]
+        return Found(policies, traces, peers, uses)
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         with self._locked(f"asking for due claims of lane {lane}") as connection:
@@ -193,6 +210,7 @@ class SqliteLedger:
             connection.executemany(_CLAIMS, map(_with_text, commit.claims))
             connection.executemany(_POLICIES, map(_with_text, commit.policies))
             connection.executemany(_TRACES, commit.traces)
+            connection.executemany(_COVER_USES, commit.cover_uses)
             connection.executemany(_PAYMENTS, commit.payments)
             connection.executemany(_OUTBOX, commit.outbox)
 
@@ -245,6 +263,8 @@ class SqliteLedger:
             try:
                 yield self._connection
             except sqlite3.IntegrityError as error:
+                if str(error) == _IN_TURN:
+                    raise UsedMeanwhile(f"{doing}: {error}") from None
                 raise LedgerRefused(f"{doing}: {error}", str(error).rpartition(": ")[2]) from None
             except sqlite3.InterfaceError as error:
                 raise LedgerRefused(f"{doing}: {error}") from None

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from sinks.ledger.metadata import Word, metadata
 
-VERSION: Final = "0012"
+VERSION: Final = "0013"
 """The newest migration: what these tables are."""
 
 
@@ -145,6 +145,24 @@ traces: Final = Table(
     Column("claim", Word, primary_key=True),
     Column("lane", Integer, nullable=False),
 )
+
+# What claims use of covers that their policy has for a year. Who writes a policy's next `number` has seen all before.
+cover_uses: Final = Table(
+    "cover_uses",
+    metadata,
+    Column("policy", Word, primary_key=True),
+    Column("claim", Word, primary_key=True),
+    Column("cover", Word, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("loss_at_ms", BigInteger, nullable=False),
+    Column("paid_minor", BigInteger, nullable=False),
+    Column("deductible_minor", BigInteger, nullable=False),
+    UniqueConstraint("policy", "number", name="cover_uses_in_turn"),
+)
+
+USE_CHANGES: Final = ("number", "loss_at_ms", "paid_minor", "deductible_minor")
+IN_TURN: Final = "cover_uses_in_turn"
 
 # What nearly all claims of a line come to with a provider of a kind, for the rules to compare with. `claimhub reports
 # peers --publish` writes it, whole, and nothing else does.

@@ -23,6 +23,7 @@ from streams.rules.claim import (
     Task,
     TaskKind,
 )
+from streams.rules.cover_use import deductibles
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.line import Registered
 from streams.rules.lines import LINES, settle_in_line, terms_of
@@ -169,6 +170,7 @@ def _determined(claim: Claim, notice: Notice, policy: PolicyInForce, cause: Caus
     return SettlementVersion(
         version=claim.newest_version + 1,
         covers={str(cover.cover): cover.amount_minor for cover in settled.covers},
+        deductibles=deductibles(settled),
         payable_minor=settled.payable_minor,
         currency=policy.currency,
         payee=payments.payee_digest(direct.payee(claim, notice)),

@@ -181,7 +181,8 @@ class KeptRecord(_Part, frozen=True, kw_only=True):
 class SettlementVersion(_Part, frozen=True, kw_only=True):
     """One computed version of what is owed, per cover in minor units. `payable_minor` below zero is a recovery.
     `payee` is the digest of the account it is owed to: another account, like another amount or another round of a
-    reopened claim, is another version. `salvage_minor` is what is left of a total loss, and the insurer's once paid.
+    reopened claim, is another version. `salvage_minor` is what is left of a total loss, and the insurer's once paid;
+    `deductibles` is what it takes of the covers' annual ones.
 
     Its steps are told in the reason of the decision that `cause` refers to, and can be computed again at any time.
     """
@@ -194,6 +195,18 @@ class SettlementVersion(_Part, frozen=True, kw_only=True):
     cause: str
     round: int = 1
     salvage_minor: int = 0
+    deductibles: dict[str, int] = {}
+
+
+class CoverUse(Struct, frozen=True, array_like=True, gc=False):
+    """What one claim uses of a policy's cover in the policy year of its loss, in minor units."""
+
+    policy: str
+    claim: str
+    cover: str
+    loss_at_ms: int
+    paid_minor: int
+    deductible_minor: int
 
 
 class Outcome(StrEnum):
@@ -431,8 +444,9 @@ class Claim(_Part, frozen=True, kw_only=True):
     by its id; `open_tasks` are oldest first, `reserve_minor` is set aside, `notices` are the customer notices sent,
     `seen` the applied event ids, `acknowledged` the newest version each department says it has seen. `round` counts
     from 1; a claim that is reopened has the next. `agreed` and `disputed` are the settlement versions the claimant
-    agreed to and disputes (0 is none). `joined` are the claims that became part of it. The journal
-    keeps what is not here."""
+    agreed to and disputes (0 is none). `joined` are the claims that became part of it. `cover_uses`
+    is what it uses of its policy's yearly covers; `used_by_others`, what others do, is looked up for each record and
+    not kept. The journal keeps what is not here."""
 
     number: str
     version: int = 0
@@ -470,6 +484,8 @@ class Claim(_Part, frozen=True, kw_only=True):
     above_peers: tuple[str, ...] = ()
     merge: Merge | None = None
     joined: tuple[str, ...] = ()
+    cover_uses: tuple[CoverUse, ...] = ()
+    used_by_others: tuple[CoverUse, ...] = ()
 
     @property
     def fault(self) -> Fault:

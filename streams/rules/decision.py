@@ -1,12 +1,13 @@
 """What a rule is given and what it returns: plain values, nothing done yet."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from msgspec import Struct
 
 from schemas.records import Policy, Record
-from streams.rules.claim import Claim, Payment
+from streams.rules.claim import Claim, CoverUse, Payment
 from streams.rules.policy_file import PolicyFile
 from streams.rules.traces import Shared, TraceKind
 
@@ -96,7 +97,9 @@ class Lookups(Protocol):
 
 
 class CapturedLookups:
-    """Look-ups answered from values fetched before: live from one bulk query, on replay from the journal."""
+    """Look-ups answered from values fetched before: live from one bulk query, on replay from the journal. `uses` is
+    what the policy's other claims use of covers that it has for a year; the engine gives it to the rules with the
+    claim. `turns` has the number of the last such use of each policy, by whichever claim."""
 
     def __init__(
         self,
@@ -104,8 +107,12 @@ class CapturedLookups:
         by_plate: Mapping[str, tuple[Policy, ...]],
         shared: tuple[Shared, ...] = (),
         peers: PeerLimit | None = None,
+        uses: tuple[CoverUse, ...] = (),
+        turns: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.peers = peers
+        self.uses = uses
+        self.turns = turns
         self._shared = shared
         self._by_number = by_number
         self._by_plate = by_plate

@@ -6,9 +6,10 @@ Nothing here changes what is owed, or waits for anybody: a payment is never late
 
 from msgspec.structs import replace
 
-from streams.rules import clocks, experience, legal, recoveries, regulator, reinsurance, reserves
+from streams.rules import clocks, cover_use, experience, legal, recoveries, regulator, reinsurance, reserves
 from streams.rules.claim import Claim, Notice
 from streams.rules.decision import Cause, Output
+from streams.rules.lines import terms_of
 from streams.rules.stage import stage_of
 
 
@@ -18,6 +19,7 @@ def follow(before: Claim, after: Claim, cause: Cause) -> tuple[Claim, tuple[Outp
     notice, outputs = after.notice, list[Output]()
     if notice is None:
         return after, ()
+    after = cover_use.follow(before, after, notice, terms_of(notice))
     if not _same_money(before, after):
         paid_minor = reserves.paid_minor(after) if after.payments else 0
         after, told = _reserved(after, before.version + 1, notice, cause)

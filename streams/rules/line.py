@@ -7,6 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from streams.rules.claim import Claim, Notice, PolicyInForce, TaskKind
+from streams.rules.cover_use import used_before
 from streams.rules.product import Product, Terms
 from streams.rules.settlement import Case, CoverTerms
 
@@ -50,15 +51,20 @@ class LineRules(Struct, frozen=True):
         return tuple([it for it, cover in self.covers.items() if it in damaged and policy.cover(cover) is not None])
 
 
-def cover_terms(kind: str, policy: PolicyInForce) -> CoverTerms:
-    """A policy's terms of a cover it has, for a settlement. Raises ValueError when it has not."""
+def cover_terms(kind: str, claim: Registered, product: Product) -> CoverTerms:
+    """The terms of a cover that the claim's policy has, with what its other claims have used of it, for a settlement.
+    Raises ValueError when it has none."""
+    policy = claim.policy
     cover = policy.cover(kind)
     if cover is None:
         raise ValueError(f"policy {policy.number} has no cover {kind}")
+    used = used_before(kind, claim.claim, claim.notice, policy, claim.terms, product.calendar)
     return CoverTerms(
         cover=kind,
         sum_insured=cover.sum_insured_minor,
         deductible=cover.deductible_minor,
+        deductible_used=used.deductible_minor,
+        paid_before=used.paid_minor,
         deductible_bp=cover.deductible_bp,
         reimbursement_bp=cover.reimbursement_bp,
         daily=cover.daily_minor,

@@ -25,6 +25,11 @@ def terms_of(notice: Notice) -> Terms:
     return LINES[notice.line].product.terms_at(notice.loss_at_ms)
 
 
+def shares_covers(line: str) -> bool:
+    """Whether claims of a line use up covers together that their policy has for a year."""
+    return any(terms.yearly_covers for terms in LINES[line].product.terms)
+
+
 def settle_in_line(line: LineRules, case: Case) -> Settlement:
     """What is owed in a case of this line of business. Raises CaseError."""
     return settle(case, steps_of(line.product))

@@ -65,7 +65,7 @@ def billed_case(claim: Registered, line: LineRules) -> Case:
     bills, covers, losses = claim.claim.bills, [], dict[str, int | dict[str, int]]()
     for damaged in line.covered(claim.notice, claim.policy):
         kind = line.covers[damaged]
-        terms = cover_terms(kind, claim.policy)
+        terms = cover_terms(kind, claim, line.product)
         if kind is CoverKind.MEDICAL:
             losses[kind] = billed_minor(claim.claim)
             terms = replace(terms, paid_by_others=sum(bill.paid_by_others_minor for bill in bills))

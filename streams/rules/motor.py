@@ -81,13 +81,13 @@ def _case(claim: Registered, objects: tuple[str, ...]) -> Case:
         if damaged in BUCKETS:
             buckets[BUCKETS[damaged].value] = loss_minor
         else:
-            covers.append(cover_terms(COVERS[damaged], claim.policy))
+            covers.append(cover_terms(COVERS[damaged], claim, MOTOR.product))
             losses[COVERS[damaged]] = loss_minor
     if buckets:
         first = [CoverTerms(cover=CoverKind.COMPULSORY_MOTOR)]
         losses[CoverKind.COMPULSORY_MOTOR] = buckets
         if claim.policy.cover(CoverKind.THIRD_PARTY_LIABILITY) is not None:
-            first.append(cover_terms(CoverKind.THIRD_PARTY_LIABILITY, claim.policy))
+            first.append(cover_terms(CoverKind.THIRD_PARTY_LIABILITY, claim, MOTOR.product))
             losses[CoverKind.THIRD_PARTY_LIABILITY] = sum(buckets.values())
         covers = [*first, *covers]
     share = claim.terms.liability_share[claim.claim.fault]

@@ -184,7 +184,8 @@ class Terms(_Data, frozen=True, kw_only=True):
     `agreement_above_minor` are paid once the claimant agrees; without it none needs that. Nobody approves a changed
     payee account within `payee_cooling_off_days` calendar days; whoever owes a recovery
     has `recovery_days`, by its kind. A claimant may sue within `limitation_years` of the loss.
-    Two notices whose losses are at most `same_loss_minutes` apart may be of one."""
+    Two notices whose losses are at most `same_loss_minutes` apart may be of one. Of `yearly_covers` the sum insured and
+    the deductible are for all losses of a policy year together, of others for each loss."""
 
     since: datetime
     above_minor: Mapping[str, int] = {}
@@ -206,6 +207,7 @@ class Terms(_Data, frozen=True, kw_only=True):
     treaty: Treaty | None = None
     limitation_years: int = 2
     same_loss_minutes: int = 0
+    yearly_covers: tuple[str, ...] = ()
 
 
 class FactKind(StrEnum):

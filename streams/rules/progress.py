@@ -9,6 +9,7 @@ from schemas.money import format_minor
 from schemas.records import FindingKind, NoticeKind
 from streams.rules import advances, amounts, authority, clause, direct, notices, referrals, risk, spot_checks
 from streams.rules.claim import Claim, SettlementVersion, Task, TaskKind
+from streams.rules.cover_use import deductibles
 from streams.rules.decision import Cause, Decision, Output
 from streams.rules.disputes import award_minor, awarded
 from streams.rules.line import LineRules, Registered, Wanted
@@ -103,9 +104,16 @@ def _propose_rejection(
 ) -> Decision:
     """Nothing is owed as underwriting says, which a person decides: a settlement of nothing, up for that decision."""
     claim, notice, policy, terms = registered
-    covers = {line.covers[damaged]: 0 for damaged in line.covered(notice, policy)}
-    paid_minor = -less_paid(Case(covers=()), claim).advances
-    claim = _version(claim, covers, paid_minor, policy.currency, payee_digest(direct.payee(claim, notice)), cause)
+    nothing = SettlementVersion(
+        version=claim.newest_version + 1,
+        covers=dict.fromkeys((line.covers[damaged] for damaged in line.covered(notice, policy)), 0),
+        payable_minor=-less_paid(Case(covers=()), claim).advances,
+        currency=policy.currency,
+        payee=payee_digest(direct.payee(claim, notice)),
+        cause=cause.ref,
+        round=claim.round,
+    )
+    claim = _version(claim, nothing)
     settlement = claim.settlement
     if settlement is None:
         raise ValueError(f"claim {claim.number} has nothing to decide")
@@ -160,34 +168,36 @@ def _open_tasks(wanted: Sequence[Wanted], before: tuple[Task, ...], cause: Cause
 def _settle(claim: Claim, settled: Settlement, currency: str, payee: str, cause: Cause) -> tuple[Claim, str]:
     """The claim with its settlement, and how it came about."""
     words = ", ".join(_cover_in_words(cover, currency) for cover in settled.covers)
-    covers = {str(cover.cover): cover.amount_minor for cover in settled.covers}
-    left = 0 if claim.policy is None else salvage_minor(claim, claim.policy, settled)
-    version = 0 if claim.settlement is None else claim.settlement.version
-    claim = _version(claim, covers, settled.payable_minor, currency, payee, cause, left)
-    unchanged = claim.settlement is not None and claim.settlement.version == version
-    return claim, f"unchanged, {words}" if unchanged else words
-
-
-def _version(
-    claim: Claim, covers: dict[str, int], payable_minor: int, currency: str, payee: str, cause: Cause, left: int = 0
-) -> Claim:
-    """The claim with its settlement, of which `left` is worth something as salvage: another amount, payee or round is a
-    new version without approvals, the same keeps the version."""
-    before = claim.settlement
-    now = (covers, payable_minor, payee, claim.round)
-    if before is not None and (before.covers, before.payable_minor, before.payee, before.round) == now:
-        return claim if before.salvage_minor == left else replace(claim, settlement=replace(before, salvage_minor=left))
-    settlement = SettlementVersion(
+    computed = SettlementVersion(
         version=claim.newest_version + 1,
-        covers=covers,
-        payable_minor=payable_minor,
+        covers={str(cover.cover): cover.amount_minor for cover in settled.covers},
+        payable_minor=settled.payable_minor,
         currency=currency,
         payee=payee,
         cause=cause.ref,
         round=claim.round,
-        salvage_minor=left,
+        salvage_minor=0 if claim.policy is None else salvage_minor(claim, claim.policy, settled),
+        deductibles=deductibles(settled),
     )
-    return replace(claim, settlement=settlement, approvals=(), open_tasks=())
+    version = 0 if claim.settlement is None else claim.settlement.version
+    claim = _version(claim, computed)
+    unchanged = claim.settlement is not None and claim.settlement.version == version
+    return claim, f"unchanged, {words}" if unchanged else words
+
+
+def _version(claim: Claim, computed: SettlementVersion) -> Claim:
+    """The claim with its settlement: another amount, payee or round is a new version without approvals, the same keeps
+    the version."""
+    before = claim.settlement
+    if before is None or _decided_on(before) != _decided_on(computed):
+        return replace(claim, settlement=computed, approvals=(), open_tasks=())
+    kept = replace(computed, version=before.version, cause=before.cause, currency=before.currency)
+    return claim if kept == before else replace(claim, settlement=kept)
+
+
+def _decided_on(settlement: SettlementVersion) -> tuple[dict[str, int], int, str, int]:
+    """What people say yes or no to."""
+    return settlement.covers, settlement.payable_minor, settlement.payee, settlement.round
 
 
 def _cover_in_words(cover: CoverAmount, currency: str) -> str:

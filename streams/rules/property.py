@@ -33,7 +33,7 @@ def case(claim: Registered) -> Case:
     covers, losses = [], dict[str, int | dict[str, int]]()
     for damaged in PROPERTY.covered(claim.notice, claim.policy):
         kind = PROPERTY.covers[damaged]
-        terms = cover_terms(kind, claim.policy)
+        terms = cover_terms(kind, claim, PROPERTY.product)
         if kind is CoverKind.PROPERTY:
             losses[kind] = valued.loss_minor or 0
             terms = replace(terms, salvage=valued.salvage_minor)

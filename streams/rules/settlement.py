@@ -119,6 +119,7 @@ class _Cover(Struct, frozen=True, gc=False):
         return value
 
 
+ANNUAL_DEDUCTIBLE: Final = "annual-deductible"
 Rule = Callable[[_Cover, Exact], tuple[Exact, str]]
 
 
@@ -209,7 +210,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "less-paid-by-others": _less_paid_by_others,
     "less-salvage": _less_salvage,
     "deductible-amount": _deductible_amount,
-    "annual-deductible": _annual_deductible,
+    ANNUAL_DEDUCTIBLE: _annual_deductible,
     "deductible-larger": _deductible_larger,
     "deductible-rate": _deductible_rate,
     "liability-share": _liability_share,
@@ -228,7 +229,7 @@ STEPS: Final[Steps] = {
     CoverKind.COMPULSORY_MOTOR: ("bucket-limits",),
     CoverKind.OWN_DAMAGE: ("less-paid-by-others", "less-salvage", "deductible-amount", "limit", "deductible-rate"),
     CoverKind.THIRD_PARTY_LIABILITY: ("less-compulsory", "liability-share", "limit", "deductible-rate"),
-    CoverKind.MEDICAL: ("less-paid-by-others", "annual-deductible", "reimbursement-rate", "limit"),
+    CoverKind.MEDICAL: ("less-paid-by-others", ANNUAL_DEDUCTIBLE, "reimbursement-rate", "limit"),
     CoverKind.HOSPITAL_ALLOWANCE: ("daily-allowance", "limit"),
     CoverKind.DISABILITY: ("disability-grade", "limit"),
     CoverKind.PROPERTY: ("less-salvage", "average", "deductible-larger", "limit"),

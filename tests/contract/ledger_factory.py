@@ -4,6 +4,7 @@ from typing import Any
 
 from sinks.ledger.port import (
     ClaimRow,
+    CoverUseRow,
     DeadRow,
     JournalRow,
     Lane,
@@ -159,6 +160,21 @@ def payment(id_: str = "P1", attempt: int = 1, state: str = "instructed", **give
         "at_ms": 1_700_000_000_000,
     }
     return PaymentRow(**row | given)
+
+
+def use(claim: str, number: int, **given: Any) -> CoverUseRow:
+    """What a claim of lane 1 uses of a policy's medical cover."""
+    row: dict[str, Any] = {
+        "policy": "PL1",
+        "claim": claim,
+        "cover": "medical",
+        "number": number,
+        "lane": 1,
+        "loss_at_ms": 1_700_000_000_000,
+        "paid_minor": 0,
+        "deductible_minor": 0,
+    }
+    return CoverUseRow(**row | given)
 
 
 def batch(lane: Lane, records: int = 0, **rows: Any) -> LaneCommit:

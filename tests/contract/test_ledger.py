@@ -34,6 +34,7 @@ from sinks.ledger.port import (
     StaleToken,
     TopicChanged,
     TraceRow,
+    UsedMeanwhile,
 )
 from streams.reports import peers
 from tests.contract import ledger_factory as make
@@ -860,17 +861,44 @@ def test_of_a_trace_only_so_many_claims_are_loaded(ledger: Ledger) -> None:
 def test_a_batch_is_answered_at_once_as_it_would_be_one_by_one(ledger: Ledger) -> None:
     """Policies, traces and limits; what is not asked for is not there."""
     lane = make.take(ledger)
-    ledger.commit(make.batch(lane, policies=[make.policy("PL1", "A-1")], traces=[TraceRow(7, 10, "C-1", 1)]))
+    left = [TraceRow(7, 10, "C-1", 1)]
+    ledger.commit(make.batch(lane, policies=[make.policy("PL1", "A-1")], traces=left, cover_uses=[make.use("C-1", 1)]))
     policies, traces, limits = Asked(["PL1"], ["A-2"]), Asked(digests=[7], most=5), Asked(peers=True)
-    asked = policies._replace(digests=[7], most=5, peers=True)
+    uses = Asked(shared=["PL1", "PL2"])
+    asked = policies._replace(digests=[7], most=5, peers=True, shared=["PL1", "PL2"])
 
-    found = [ledger.look_up(one) for one in (policies, traces, limits)]
+    found = [ledger.look_up(one) for one in (policies, traces, limits, uses)]
 
-    assert ledger.look_up(asked) == Found(found[0].policies, found[1].traces, found[2].peers)
-    assert [bool(it) for it in ledger.look_up(policies)] == [True, False, False]
-    assert [bool(it) for it in ledger.look_up(traces)] == [False, True, False]
+    assert ledger.look_up(asked) == Found(found[0].policies, found[1].traces, found[2].peers, found[3].uses)
+    assert [bool(it) for it in ledger.look_up(policies)] == [True, False, False, False]
+    assert [bool(it) for it in ledger.look_up(traces)] == [False, True, False, False]
+    assert [bool(it) for it in ledger.look_up(uses)] == [False, False, False, True]
     assert not any(ledger.look_up(limits)[:2])
-    assert [one.statements for one in (Asked(), policies, traces, limits, asked)] == [0, 1, 1, 1, 3]
+    assert [one.statements for one in (Asked(), policies, traces, limits, uses, asked)] == [0, 1, 1, 1, 1, 4]
+
+
+def test_a_claim_s_use_of_a_cover_is_the_newest(ledger: Ledger) -> None:
+    """It stands there once, whatever it was before; those of another policy are not found."""
+    lane = make.take(ledger)
+    first = [make.use("C-1", 1, paid_minor=2**40), make.use("C-2", 2), make.use("C-1", 1, policy="PL2")]
+    ledger.commit(make.batch(lane, cover_uses=first))
+    ledger.commit(make.batch(lane, cover_uses=[make.use("C-1", 3, paid_minor=5, deductible_minor=7)]))
+
+    now = [make.use("C-1", 3, paid_minor=5, deductible_minor=7), make.use("C-2", 2)]
+    assert sorted(ledger.look_up(Asked(shared=["PL1", "PL3"])).uses) == now
+
+
+def test_who_has_not_seen_what_others_use_writes_nothing(ledger: Ledger) -> None:
+    """Two lanes looked at the same moment, and both write what is next: the second has to look again."""
+    one, other = make.take(ledger), make.take(ledger, 2)
+    ledger.commit(make.batch(one, cover_uses=[make.use("C-1", 1)]))
+
+    with pytest.raises(UsedMeanwhile):
+        ledger.commit(make.batch(other, 1, journal=[], cover_uses=[make.use("C-2", 1, lane=2)]))
+
+    assert make.take(ledger, 2).positions == other.positions
+    assert ledger.look_up(Asked(shared=["PL1"])).uses == [make.use("C-1", 1)]
+    ledger.commit(make.batch(make.take(ledger, 2), cover_uses=[make.use("C-2", 2, lane=2)]))
 
 
 def test_limits_are_kept_as_a_whole(url: str, engine: Engine) -> None:

@@ -120,6 +120,11 @@ def test_ticks_are_rebuilt_where_they_stood(
 def test_all_tables_are_rebuilt_row_by_row(told: FilledLedger, claimhub: Claimhub, tmp_path: Path) -> None:
     """Journal, parked records, dead letters and outbox too, with all their columns; only tokens and owners differ."""
     told.take(make.estimate(claim="CLM-2026-000005"))
+    told.take(replace(make.policy_of("health", make.PATIENT, make.MEDICAL), policy_number="PL-HEALTH"))
+    for number, claim in enumerate(("CLM-2026-000006", "CLM-2026-000007")):
+        at_ms = make.LOSS_MS + number * make.DAY_MS
+        said = {"claim": claim, "policy_number": "PL-HEALTH", "loss_at_ms": at_ms, "notified_at_ms": at_ms}
+        told.take(make.notice_of("health", make.PATIENT, "treatment", **said), make.bill(9_000_00, claim=claim))
     alter(tmp_path, f"INSERT INTO accepted_losses VALUES ('{NOTICE}', 1, 0, 50, 60, 0, 'operator-01', 'retention')")
     alter(tmp_path, "INSERT INTO peer_limits VALUES ('shop', 'motor', 'CNY', 30, 95, 100, 0)")
 
@@ -134,6 +139,7 @@ def test_all_tables_are_rebuilt_row_by_row(told: FilledLedger, claimhub: Claimhu
             "claims",
             "policies",
             "traces",
+            "cover_uses",
             "payments",
             "outbox",
             "positions",

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 from sinks.ledger.port import (
     Asked,
     ClaimRow,
+    CoverUseRow,
     DeadRow,
     Found,
     JournalRow,
@@ -25,6 +26,7 @@ from sinks.ledger.port import (
     TopicChanged,
     TopicIdentity,
     TraceRow,
+    UsedMeanwhile,
 )
 
 _LOCK_TIMEOUT_S: Final = 8.0
@@ -103,6 +105,7 @@ class MemoryTables:
         self.claims: dict[str, ClaimRow] = {}
         self.policies: dict[str, PolicyRow] = {}
         self.traces: dict[tuple[int, int, str], TraceRow] = {}
+        self.cover_uses: dict[tuple[str, str, str], CoverUseRow] = {}
         self.peer_limits = [PeerLimitRow("shop", "motor", "CNY", 30, 95, 1_00)]
         self.payments: dict[str, PaymentRow] = {}
         self.outbox: dict[int, list[OutboxRow]] = {}
@@ -134,6 +137,9 @@ class MemoryTables:
         numbers = {row.seq for row in commit.outbox} | {row.seq for row in self.outbox.get(commit.lane, ())}
         if len(numbers) < len(commit.outbox) + len(self.outbox.get(commit.lane, ())):
             raise LedgerRefused(f"committing a batch of lane {commit.lane}: a number twice in outbox", "outbox_pk")
+        turns = {(row.policy, row.number) for row in self.cover_uses.values()}
+        if any((row.policy, row.number) in turns for row in commit.cover_uses):
+            raise UsedMeanwhile(f"committing a batch of lane {commit.lane}: a turn twice in cover_uses")
         self._refuse_payments(commit)
 
     def apply(self, commit: LaneCommit) -> None:
@@ -161,6 +167,7 @@ class MemoryTables:
         self.policies.update((row.number, row) for row in commit.policies)
         for trace in commit.traces:
             self.traces.setdefault(trace[:3], trace)
+        self.cover_uses.update((row[:3], row) for row in commit.cover_uses)
         for row in commit.payments:
             self.payments[row.id] = self._paid(row)
         if commit.outbox:
@@ -383,7 +390,8 @@ class MemoryLedger:
         traces = [
             row for digest in set(asked.digests) for row in [one for one in rows if one.digest == digest][: asked.most]
         ]
-        return Found(policies, traces, list(self._database.peer_limits) if asked.peers else [])
+        uses = [row for row in self._database.cover_uses.values() if row.policy in asked.shared]
+        return Found(policies, traces, list(self._database.peer_limits) if asked.peers else [], uses)
 
     def due_claims(self, lane: int, until_ms: int, limit: int) -> list[bytes]:
         self._step("ask for due claims")

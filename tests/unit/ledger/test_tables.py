@@ -14,6 +14,7 @@ from sinks.ledger.metadata import metadata
 from sinks.ledger.money_checks import PAYMENT_STATES
 from sinks.ledger.port import (
     ClaimRow,
+    CoverUseRow,
     DeadRow,
     JournalRow,
     OutboxRow,
@@ -38,6 +39,7 @@ from streams.rules.claim import PaymentState, Stage
         (tables.claims, ClaimRow._fields),
         (tables.policies, PolicyRow._fields),
         (tables.traces, TraceRow._fields),
+        (tables.cover_uses, CoverUseRow._fields),
         (tables.peer_limits, (*PeerLimitRow._fields, "at_ms")),
     ],
 )

@@ -19,7 +19,7 @@ def tasks(claim: Registered) -> Iterator[Wanted]:
 
 def case(claim: Registered) -> Case:
     """The policy's daily amount for every four hours."""
-    terms = cover_terms(COVER, claim.policy)
+    terms = cover_terms(COVER, claim, TRAVEL.product)
     blocks = int(claim.notice.facts["hours_late"]) // HOURS
     return Case(covers=(terms,), losses={COVER: blocks * (terms.daily or 0)})
 
