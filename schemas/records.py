@@ -185,7 +185,9 @@ class FindingKind(StrEnum):
 
 class Finding(Record, frozen=True, kw_only=True):
     """What somebody found who looked into the loss: the fault, whether it contradicts the notice, and the loss, the
-    cost of rescue and the salvage if they were valued. `disability_grade` is 1 (gravest) to 10."""
+    cost of rescue and the salvage if they were valued. `disability_grade` is 1 (gravest) to 10, `paid_by_others_minor`
+    what the insured had from a third party for the loss (Insurance Law art. 60); `loss_at_ms` and `place` are when and
+    where the loss was by what was found, such as the police record."""
 
     claim: Identifier
     finding_id: Identifier
@@ -200,6 +202,9 @@ class Finding(Record, frozen=True, kw_only=True):
     rescue_minor: AmountMinor | None = None
     salvage_minor: AmountMinor = 0
     disability_grade: Annotated[int, Meta(ge=1, le=10)] | None = None
+    paid_by_others_minor: AmountMinor = 0
+    loss_at_ms: TimeMs | None = None
+    place: Text | None = None
 
     def __post_init__(self) -> None:
         check_currency(self.currency, "currency")

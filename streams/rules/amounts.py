@@ -11,7 +11,6 @@ from streams.rules.product import Terms
 
 QUERY: Final = "finance.amount-query.v1"
 ASKED: Final = "amounts.asked"
-_MOST_PER_CENT: Final = 20
 
 
 def query_id(claim: str, settlement_version: int) -> str:
@@ -29,8 +28,8 @@ def why_asked(claim: Claim, settlement: SettlementVersion, answered: AmountCheck
     for known in claim.assessed:
         newest = sum(known.buckets.values())
         # A reopened claim has the agreed amounts of the round before, without the estimates they rest on.
-        if known.buckets and abs(newest - known.first_minor) * 100 > known.first_minor * _MOST_PER_CENT:
-            return f"the estimates of {known.damaged} differ by more than {_MOST_PER_CENT} %"
+        if known.buckets and abs(newest - known.first_minor) * 100 > known.first_minor * terms.estimates_per_cent:
+            return f"the estimates of {known.damaged} differ by more than {terms.estimates_per_cent} %"
     return None
 
 

@@ -19,9 +19,11 @@ from streams.rules.progress import advance
 
 
 class Eligible(NamedTuple):
-    """What of a bill is eligible, and in words what is not; amounts in minor units."""
+    """What of a bill is eligible, what its items do not explain, and in words what is not eligible; amounts in minor
+    units."""
 
     amount_minor: int
+    unexplained_minor: int
     words: str
 
 
@@ -46,6 +48,7 @@ def on_bill(claim: Claim, bill: HospitalBill, cause: Cause, seen: Lookups) -> De
         discharged_at_ms=bill.discharged_at_ms,
         eligible_minor=eligible.amount_minor,
         paid_by_others_minor=bill.paid_by_others_minor,
+        unexplained_minor=eligible.unexplained_minor,
     )
     for known in claim.bills:
         if known.paper == paper and known != kept:
@@ -74,10 +77,12 @@ def eligible_of(bill: HospitalBill, catalogue: Mapping[BillKind, tuple[str, ...]
     if outside:
         names = ", ".join(f"{item.kind} {item.item_id}" for item in outside)
         words.append(f"{format_minor(_sum(outside), bill.currency)} not in the catalogue ({names})")
-    if abs(unexplained) > tolerance_minor:
+    if abs(unexplained) <= tolerance_minor:
+        unexplained = 0
+    else:
         amount = max(amount + min(unexplained, 0), 0)
         words.append(f"{format_minor(unexplained, bill.currency)} unexplained")
-    return Eligible(amount, "; ".join((f"{format_minor(amount, bill.currency)} eligible", *words)))
+    return Eligible(amount, unexplained, "; ".join((f"{format_minor(amount, bill.currency)} eligible", *words)))
 
 
 def _listed(item: BillItem, catalogue: Mapping[BillKind, tuple[str, ...]]) -> bool:

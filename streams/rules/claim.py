@@ -18,6 +18,7 @@ from schemas.records import (
     Role,
     SiuResult,
 )
+from streams.rules.places import UNKNOWN
 
 
 class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -121,6 +122,9 @@ class Found(_Part, frozen=True, kw_only=True):
     rescue_minor: int | None = None
     salvage_minor: int = 0
     disability_grade: int | None = None
+    paid_by_others_minor: int = 0
+    loss_at_ms: int | None = None
+    region: str = UNKNOWN
 
 
 class KeptLine(Struct, frozen=True, array_like=True, gc=False):
@@ -156,7 +160,8 @@ class Assessed(_Part, frozen=True, kw_only=True):
 
 
 class KeptBill(_Part, frozen=True, kw_only=True):
-    """A hospital's bill: which paper it is, when the patient was there, and what of it counts, in minor units."""
+    """A hospital's bill: which paper it is, when the patient was there, and what of it counts, in minor units.
+    `unexplained_minor` is by how much its printed total is above the sum of its items."""
 
     paper: str
     sha256: str
@@ -165,6 +170,7 @@ class KeptBill(_Part, frozen=True, kw_only=True):
     discharged_at_ms: int
     eligible_minor: int
     paid_by_others_minor: int = 0
+    unexplained_minor: int = 0
 
 
 class KeptRecord(_Part, frozen=True, kw_only=True):
@@ -527,6 +533,18 @@ class Claim(_Part, frozen=True, kw_only=True):
         version = 0 if self.settlement is None else self.settlement.version
         proposed = None if self.advance is None else self.advance.proposed
         return version if proposed is None else max(version, proposed.version)
+
+    @property
+    def salvage_minor(self) -> int:
+        """What is left of what was lost, in minor units: as the loss adjuster valued it, else the surveyor."""
+        valued = [self.found(kind) for kind in (FindingKind.LOSS_ADJUSTER, FindingKind.SURVEY)]
+        return next((found.salvage_minor for found in valued if found is not None and found.salvage_minor), 0)
+
+    @property
+    def paid_by_others_minor(self) -> int:
+        """What the insured had from a third party for the loss, in minor units, by the newest finding that says so."""
+        newest = max(self.findings, key=lambda found: (found.paid_by_others_minor > 0, found.found_at_ms), default=None)
+        return 0 if newest is None else newest.paid_by_others_minor
 
     def assessed_of(self, damaged: str) -> Assessed | None:
         """What is known of one damaged object's repair."""

@@ -4,6 +4,8 @@ certified by hospitals (domain: route plan)."""
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from schemas.money import format_minor
 from schemas.records import DamagedObject, Fault, FindingKind
 from streams.rules.claim import Claim, Notice, TaskKind
@@ -81,7 +83,9 @@ def _case(claim: Registered, objects: tuple[str, ...]) -> Case:
         if damaged in BUCKETS:
             buckets[BUCKETS[damaged].value] = loss_minor
         else:
-            covers.append(cover_terms(COVERS[damaged], claim, MOTOR.product))
+            terms = cover_terms(COVERS[damaged], claim, MOTOR.product)
+            known = claim.claim
+            covers.append(replace(terms, paid_by_others=known.paid_by_others_minor, salvage=known.salvage_minor))
             losses[COVERS[damaged]] = loss_minor
     if buckets:
         first = [CoverTerms(cover=CoverKind.COMPULSORY_MOTOR)]

@@ -74,7 +74,8 @@ class RiskWeights(_Data, frozen=True, kw_only=True, dict=True):
     """The weight of each risk signal, and `refer_from`, the score from which a claim is referred to SIU; no score is
     above `highest`. A loss is early up to so many days after inception, a notice late more than so many hours after its
     loss; a cover was just raised up to `cover_raised_days` before the loss, and an amount is near a limit that it keeps
-    below by at most `near_limit_per_cent` of it. The same person, phone, account or vehicle is a signal in
+    below by at most `near_limit_per_cent` of it. The police record is at odds with a notice whose loss is in another
+    region or more than `police_minutes` away. The same person, phone, account or vehicle is a signal in
     `repeated_claims` claims within `repeated_months`, the claim itself among them; a shop or hospital is above its
     peers when the claim comes to more with it than `peers_per_cent` of at least `peers_claims` claims."""
 
@@ -92,6 +93,7 @@ class RiskWeights(_Data, frozen=True, kw_only=True, dict=True):
     cover_raised: int
     cover_raised_days: Whole
     police_differs: int
+    police_minutes: Whole
     other_account: int
     re_inspected: int
     same_paper: int
@@ -185,7 +187,8 @@ class Terms(_Data, frozen=True, kw_only=True):
     payee account within `payee_cooling_off_days` calendar days; whoever owes a recovery
     has `recovery_days`, by its kind. A claimant may sue within `limitation_years` of the loss.
     Two notices whose losses are at most `same_loss_minutes` apart may be of one. Of `yearly_covers` the sum insured and
-    the deductible are for all losses of a policy year together, of others for each loss."""
+    the deductible are for all losses of a policy year together, of others for each loss. Finance is asked when
+    two estimates of a repair differ by more than `estimates_per_cent`."""
 
     since: datetime
     above_minor: Mapping[str, int] = {}
@@ -208,6 +211,7 @@ class Terms(_Data, frozen=True, kw_only=True):
     limitation_years: int = 2
     same_loss_minutes: int = 0
     yearly_covers: tuple[str, ...] = ()
+    estimates_per_cent: Whole = 0
 
 
 class FactKind(StrEnum):

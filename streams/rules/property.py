@@ -36,7 +36,7 @@ def case(claim: Registered) -> Case:
         terms = cover_terms(kind, claim, PROPERTY.product)
         if kind is CoverKind.PROPERTY:
             losses[kind] = valued.loss_minor or 0
-            terms = replace(terms, salvage=valued.salvage_minor)
+            terms = replace(terms, salvage=claim.claim.salvage_minor)
         else:
             losses[kind] = valued.rescue_minor or 0
         covers.append(terms)

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from schemas.money import format_minor
-from schemas.records import FindingKind, RecoveryCase, RecoveryKind, RecoveryReceipt, SiuResult
+from schemas.records import RecoveryCase, RecoveryKind, RecoveryReceipt, SiuResult
 from streams.outcomes import Dead
-from streams.rules.claim import ON_ITS_WAY, Claim, Found, Notice, Outcome, PolicyInForce, Recovery
+from streams.rules.claim import ON_ITS_WAY, Claim, Notice, Outcome, PolicyInForce, Recovery
 from streams.rules.deadlines import moment
 from streams.rules.decision import Cause, Decision, Lookups, Output
 from streams.rules.derived import derived_id
@@ -91,20 +91,16 @@ def on_receipt(claim: Claim, receipt: RecoveryReceipt, cause: Cause, seen: Looku
 def salvage_minor(claim: Claim, policy: PolicyInForce, settled: Settlement) -> int:
     """What is left of a total loss, as valued: the insurer's by the part of the value that was insured (art. 59).
 
-    A loss is total when a cover pays its whole sum insured; what less than that pays for stays the owner's.
+    A loss is total when a cover pays its whole sum insured, although what is left was taken off the loss; what less
+    than that pays for stays the owner's, and was taken off.
     """
-    valued = next((one.salvage_minor for one in _valuers(claim) if one is not None and one.salvage_minor), 0)
+    valued = claim.salvage_minor
     for cover in settled.covers if valued else ():
         terms = policy.cover(cover.cover)
         if terms is not None and cover.cover in _MAY_BE_TOTAL and _whole_sum(cover, terms.sum_insured_minor):
             insured, value = terms.sum_insured_minor, terms.insurable_value_minor
             return valued if not value or insured >= value else round_half_away(Fraction(valued * insured, value))
     return 0
-
-
-def _valuers(claim: Claim) -> Iterator[Found | None]:
-    yield claim.found(FindingKind.LOSS_ADJUSTER)
-    yield claim.found(FindingKind.SURVEY)
 
 
 def _whole_sum(cover: CoverAmount, insured: int) -> bool:
@@ -135,12 +131,16 @@ def _owed(claim: Claim, notice: Notice) -> Iterator[Owed]:
         yield Owed(RecoveryKind.SALVAGE, settlement.salvage_minor, why)
     damage, share = settlement.covers.get(CoverKind.OWN_DAMAGE, 0), terms_of(notice).liability_share.get(claim.fault)
     if damage and share is not None and share < _WHOLE:
-        theirs = round_half_away(Fraction(damage * (_WHOLE - share), _WHOLE))
+        had = claim.paid_by_others_minor
+        theirs = round_half_away(Fraction((damage + had) * (_WHOLE - share), _WHOLE)) - had
         why = (
             f"{CoverKind.OWN_DAMAGE} paid {money(damage)}; {_WHOLE - share} % of the fault are a third party's, and so "
             f"{money(theirs)} (Insurance Law art. 60)"
         )
-        yield Owed(RecoveryKind.SUBROGATION, theirs, why)
+        if had:
+            why = f"{why}; the insured had {money(had)} of it already"
+        if theirs > 0:
+            yield Owed(RecoveryKind.SUBROGATION, theirs, why)
 
 
 def _owing(claim: Claim, covers_minor: int, paid: int) -> int:

@@ -6,10 +6,12 @@ from typing import Final, NamedTuple
 from schemas.money import format_minor
 from schemas.records import FindingKind
 from streams.rules import repeats
-from streams.rules.claim import Claim, Notice, PolicyInForce, SettlementVersion
+from streams.rules.claim import Claim, Found, Notice, PolicyInForce, SettlementVersion
+from streams.rules.places import UNKNOWN, region_of
 from streams.rules.product import AuthorityLimits, RiskWeights, Terms
 
-HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 LATE_REASON: Final = "late_reason"
 """The fact of a notice that tells why it came late."""
@@ -53,7 +55,7 @@ def signals(claim: Claim, notice: Notice, policy: PolicyInForce, terms: Terms) -
         evidence = repeats.in_words(notice.repeats, weights.repeated_months)
         found.append(Signal("repeated", weights.repeated, evidence))
     if claim.findings:
-        found += _contradictions(claim, weights)
+        found += _contradictions(claim, notice, weights)
     return tuple(found)
 
 
@@ -80,7 +82,7 @@ def in_words(found: tuple[Signal, ...], weights: RiskWeights) -> str:
     return f"risk {score(found, weights)} ({', '.join([f'{signal.evidence}: {signal.weight}' for signal in found])})"
 
 
-def _contradictions(claim: Claim, weights: RiskWeights) -> list[Signal]:
+def _contradictions(claim: Claim, notice: Notice, weights: RiskWeights) -> list[Signal]:
     """What those who looked into the loss found otherwise than the notice says; the kinds that weigh the same are one
     signal."""
     against = [one.kind for one in claim.findings if one.contradicts_notice]
@@ -89,8 +91,25 @@ def _contradictions(claim: Claim, weights: RiskWeights) -> list[Signal]:
     if others:
         evidence = f"the {' and the '.join(others)} contradicts the notice"
         found.append(Signal("contradicted", weights.contradicted, evidence))
-    if FindingKind.POLICE in against:
-        found.append(Signal("police-differs", weights.police_differs, "the police record contradicts the notice"))
+    police = claim.found(FindingKind.POLICE)
+    differs = None if police is None else _police_differs(police, notice, weights)
+    if differs is not None:
+        found.append(Signal("police-differs", weights.police_differs, differs))
     if FindingKind.RE_INSPECTION in against:
         found.append(Signal("re-inspected", weights.re_inspected, "the re-inspection contradicts the notice"))
     return found
+
+
+def _police_differs(police: Found, notice: Notice, weights: RiskWeights) -> str | None:
+    """How the police record is at odds with the notice: as whoever read it says, or by its place or time."""
+    if police.contradicts_notice:
+        return "the police record contradicts the notice"
+    said, recorded = region_of(notice.place), police.region
+    if UNKNOWN not in (said, recorded) and said != recorded:
+        return f"the police record has the loss in {recorded}, the notice in {said}"
+    if police.loss_at_ms is None:
+        return None
+    apart = abs(police.loss_at_ms - notice.loss_at_ms) // MINUTE_MS
+    if apart > weights.police_minutes:
+        return f"the police record has the loss {apart} minutes from the notice's time"
+    return None

@@ -9,6 +9,7 @@ from streams.rules.admission import check_policy_currency, registered, undecided
 from streams.rules.claim import Claim, Found, TaskKind
 from streams.rules.decision import Cause, Decision, Lookups
 from streams.rules.lines import terms_of
+from streams.rules.places import UNKNOWN, region_of
 from streams.rules.progress import advance
 
 
@@ -33,6 +34,9 @@ def on_finding(claim: Claim, finding: Finding, cause: Cause, seen: Lookups) -> D
         rescue_minor=finding.rescue_minor,
         salvage_minor=finding.salvage_minor,
         disability_grade=finding.disability_grade,
+        paid_by_others_minor=finding.paid_by_others_minor,
+        loss_at_ms=finding.loss_at_ms,
+        region=UNKNOWN if finding.place is None else region_of(finding.place),
     )
     others = (other for other in claim.findings if other.kind is not finding.kind)
     findings = tuple(sorted((*others, found), key=lambda one: one.kind))
@@ -51,6 +55,8 @@ def _in_words(finding: Finding) -> str:
     for what, amount_minor in (("loss", finding.loss_minor), ("rescue", finding.rescue_minor)):
         if amount_minor is not None:
             said.append(f"{what} {format_minor(amount_minor, finding.currency)}")
+    if finding.paid_by_others_minor:
+        said.append(f"{format_minor(finding.paid_by_others_minor, finding.currency)} paid by others")
     if finding.disability_grade is not None:
         said.append(f"disability of grade {finding.disability_grade}")
     said.append("it contradicts the notice" if finding.contradicts_notice else "it agrees with the notice")

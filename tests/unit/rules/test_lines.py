@@ -158,7 +158,7 @@ def test_a_claim_does_not_change_its_line() -> None:
 
 
 def test_a_bill_pays_what_the_catalogue_lists() -> None:
-    """Drugs, exams and beds need a code of the catalogue; what the printed total does not explain is named."""
+    """Drugs, exams and beds need a code of the catalogue; what the items do not explain is named, and kept as such."""
     coded = [
         BillItem(item_id=kind, kind=kind, code=code, description="目录内", net_minor=100_00)
         for kind, code in CODED.items()
@@ -166,14 +166,14 @@ def test_a_bill_pays_what_the_catalogue_lists() -> None:
     outside = BillItem(item_id="9", kind=BillKind.DRUG, code="Y1", description="目录外", net_minor=70_00)
     free = BillItem(item_id="10", kind=BillKind.SURGERY, description="手术", net_minor=500_00)
     insured, loss = policy_of("health", PATIENT, MEDICAL), notice_of("health", PATIENT, "treatment")
-    for total, eligible, words in (
-        (870_00, 800_00, "70.00 CNY not in the catalogue (drug 9)"),
-        (870_01, 800_00, "not in the catalogue"),
-        (880_00, 800_00, "10.00 CNY unexplained"),
-        (860_00, 790_00, "-10.00 CNY unexplained"),
+    for total, eligible, unexplained, words in (
+        (870_00, 800_00, 0, "70.00 CNY not in the catalogue (drug 9)"),
+        (870_01, 800_00, 0, "not in the catalogue"),
+        (880_00, 800_00, 10_00, "10.00 CNY unexplained"),
+        (860_00, 790_00, -10_00, "-10.00 CNY unexplained"),
     ):
         hub = Hub().play(insured, loss, bill(items=(*coded, outside, free), total_minor=total))
-        assert [kept.eligible_minor for kept in hub.claim.bills] == [eligible]
+        assert [(kept.eligible_minor, kept.unexplained_minor) for kept in hub.claim.bills] == [(eligible, unexplained)]
         assert words in hub.decisions[-1].reason
         assert ("unexplained" in hub.decisions[-1].reason) == (abs(total - 870_00) > 1)
 

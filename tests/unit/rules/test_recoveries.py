@@ -132,14 +132,37 @@ def total_loss(loss: int, salvage: int) -> Hub:
 
 @pytest.mark.parametrize(
     ("loss", "salvage", "due"),
-    [(115_000_00, 12_500_00, [12_500_00]), (98_000_00, 1, [1]), (97_999_99, 12_500_00, []), (115_000_00, 0, [])],
+    [
+        (115_000_00, 12_500_00, [12_500_00]),
+        (98_000_01, 1, [1]),
+        (98_000_00, 1, []),
+        (110_499_99, 12_500_00, []),
+        (115_000_00, 0, []),
+    ],
 )
 def test_what_is_left_of_a_total_loss_is_the_insurers(loss: int, salvage: int, due: list[int]) -> None:
-    """Insurance Law art. 59: once the whole sum insured is paid, and not of a partial loss."""
+    """Insurance Law art. 59: once the whole sum insured is paid, and not of a partial loss, from which it was taken."""
     hub = total_loss(loss, salvage)
 
+    assert hub.claim.settlement is not None
+    assert hub.claim.settlement.covers == {"own-damage": min(loss - salvage, 98_000_00)}
     assert [it.due_minor for it in hub.told(RecoveryCase)] == due
     assert all(it.kind is RecoveryKind.SALVAGE for it in hub.told(RecoveryCase))
+
+
+def test_what_a_third_party_has_paid_is_taken_off_the_loss_and_asked_for_no_more() -> None:
+    """The worked case of domain §3, "others paid, 10 % rate", of which a third party bears 30 % (art. 60)."""
+    cover = PolicyCover(cover="own-damage", sum_insured_minor=150_000_00, deductible_minor=500_00, deductible_bp=1_000)
+    hub = Hub().play(policy(covers=(cover,)), notice(photos=(), fault=Fault.MAIN, estimated_loss_minor=12_345_67))
+    hub.play(finding(fault=Fault.MAIN, paid_by_others_minor=2_000_00))
+    hub.play(estimate({"parts": 12_345_67}), invoice({"parts": 12_345_67}))
+    hub.play(decision(Role.HANDLER), decision(Role.APPROVER))
+    hub.play(payment_status(hub.payments[0].id, hub.payments[0].amount_minor))
+
+    assert hub.payments[0].amount_minor == 8_861_10
+    (theirs,) = hub.told(RecoveryCase)
+    assert (theirs.kind, theirs.due_minor) == (RecoveryKind.SUBROGATION, 1_258_33)
+    assert "the insured had 2 000.00 CNY of it already" in theirs.reason
 
 
 def test_of_an_underinsured_total_loss_the_insurer_has_its_part_of_what_is_left() -> None:

@@ -1,5 +1,7 @@
 """Risk signals: each from its border on, and what their sum leads to."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -25,6 +27,7 @@ from tests.claims import (
 )
 from tests.unit.rules.hub import Hub
 
+MINUTE_MS = 60_000
 TERMS = product("motor").terms[0]
 SOMEBODY_ELSE = replace(PAYEE, name="收款人乙")
 
@@ -76,6 +79,35 @@ def test_from_thirty_on_a_person_decides(records: tuple[LossNotice, ...], eviden
 
     assert hub.tasks == [TaskKind.APPROVAL]
     assert evidence in hub.decisions[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("said", "risk"),
+    [
+        ({"loss_at_ms": LOSS_MS + 120 * MINUTE_MS, "place": "北京市，另一处"}, "risk 0"),
+        (
+            {"loss_at_ms": LOSS_MS + 121 * MINUTE_MS},
+            "the loss 121 minutes from the notice's time: 30",
+        ),
+        (
+            {"loss_at_ms": LOSS_MS - 121 * MINUTE_MS},
+            "the loss 121 minutes from the notice's time: 30",
+        ),
+        ({"place": "天津市，停车场"}, "the police record has the loss in 天津市, the notice in 北京市: 30"),
+        ({"place": "停车场"}, "risk 0"),
+        (
+            {"place": "天津市，停车场", "contradicts_notice": True},
+            "(the police record contradicts the notice: 30)",
+        ),
+        ({"place": "天津市，停车场", "kind": FindingKind.SURVEY}, "risk 0"),
+    ],
+)
+def test_the_police_record_is_of_the_loss_that_was_notified(said: dict[str, Any], risk: str) -> None:
+    """Its time and its region are compared with the notice's, and count once, with what its reader says."""
+    found = finding(**{"kind": FindingKind.POLICE, **said})
+    hub = Hub().play(policy(), notice(), found, estimate(), invoice())
+
+    assert risk in hub.decisions[-1].reason
 
 
 def _raised(days_before_loss: int, more_ms: int = 0, by_minor: int = 1) -> Policy:
