@@ -11,8 +11,9 @@ from msgspec import Struct
 
 _PER_CENT_OF_A_DAY_MS: Final = 864_000
 _QUARTER_OF_AN_HOUR_MS: Final = 900_000
-_LAST_QUARTER: Final = 281_558_016  # the first of 9999-12-31: no later moment is in a year that every place has
 _LAST_DAY: Final = date.max.toordinal() - 1  # the last that has an end: what takes longer ends with it
+# The first quarter of an hour after that day: no later moment is in a year that every place has.
+_LAST_QUARTER: Final = (_LAST_DAY + 1 - date(1970, 1, 1).toordinal()) * 96
 
 
 class Calendar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +66,7 @@ def _day_of(quarter: int, time_zone: str) -> int:
 def _end(last: int, rest: int, per_cent: int, calendar: Calendar) -> int:
     """The end of a day, and `rest` per cent of the next."""
     last = min(last, _LAST_DAY)
-    while per_cent == 100 and calendar.holidays and date.fromordinal(last) in calendar.holidays:
+    while per_cent == 100 and last < _LAST_DAY and calendar.holidays and date.fromordinal(last) in calendar.holidays:
         last += 1
     return _midnight_after(last, calendar.time_zone) + rest * _PER_CENT_OF_A_DAY_MS
 

@@ -41,8 +41,8 @@ def test_the_start_day_does_not_count_and_the_last_day_counts_whole(started: str
 
 @pytest.mark.parametrize("per_cent", [50, 100])
 def test_what_would_end_after_the_last_year_ends_with_it(per_cent: int) -> None:
-    """A record may name any time; no deadline of it may end the process."""
-    calendar = Calendar(time_zone="Asia/Shanghai", holidays=(date(9999, 1, 1),))
+    """A record may name any time; no deadline of it may end the process. A holiday there is rolled over to no other."""
+    calendar = Calendar(time_zone="Asia/Shanghai", holidays=(date(9999, 12, 30), date(9999, 12, 31)))
 
     assert moment(ms("9999-12-20T10:00"), 60, per_cent, (), calendar) == end_of("9999-12-30")
 
