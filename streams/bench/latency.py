@@ -11,8 +11,6 @@ from streams.bench.workload import DECIDING_TOPIC, STEPS
 from streams.bench.world import LANES, World, say
 
 _NAP_S: Final = 0.005
-_LATE: Final = 0.05
-"""The part of the time by which sending may lag behind at its end."""
 
 
 def latency(world: World, sizes: Sizes) -> dict[str, Any]:
@@ -24,7 +22,7 @@ def latency(world: World, sizes: Sizes) -> dict[str, Any]:
         for rate in sizes.rates:
             say(f"latency at {rate} events/s for {sizes.latency_s} s")
             ledger.settle()
-            sent_at, sent = send_steadily(world, rate, sizes.latency_warm_up_s + sizes.latency_s)
+            sent_at, sent = send_steadily(world, rate, sizes.latency_warm_up_s + sizes.latency_s, sizes.latency_late)
             records += sent
             found["latency_ms" if rate == sizes.rates[0] else f"latency_at_{rate}_ms"] = {
                 "rate": rate,
@@ -35,10 +33,10 @@ def latency(world: World, sizes: Sizes) -> dict[str, Any]:
     return found
 
 
-def send_steadily(world: World, rate: int, seconds: int) -> tuple[dict[bytes, float], int]:
+def send_steadily(world: World, rate: int, seconds: int, late: float) -> tuple[dict[bytes, float], int]:
     """Send `rate` events a second; when each record that decides a claim was handed over, and how many were sent.
 
-    Raises BenchFailed when this machine cannot keep up the rate.
+    Raises BenchFailed when this machine cannot keep up the rate: at the end behind by more than `late` of the time.
     """
     load = world.load(rate * seconds, spread=max(1, rate // STEPS))
     sender, sent_at = world.sender(), dict[bytes, float]()
@@ -53,7 +51,7 @@ def send_steadily(world: World, rate: int, seconds: int) -> tuple[dict[bytes, fl
         if record.topic == DECIDING_TOPIC:
             sent_at[event] = now
     late_s = time.perf_counter() - started - load.size / rate
-    if late_s > seconds * _LATE:
+    if late_s > seconds * late:
         raise BenchFailed(f"this machine sent {load.size} records {late_s:.1f} s too late for {rate} a second")
     sender.flush()
     return sent_at, load.size

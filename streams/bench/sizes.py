@@ -13,6 +13,8 @@ class Sizes(NamedTuple):
     """Events per second at which latency is measured."""
     latency_s: int = 30
     latency_warm_up_s: int = 5
+    latency_late: float = 0.05
+    """The part of the time by which sending may be late at its end: beyond it, the figure is not that of its rate."""
     burst_records: int = 200_000
     full_claims: int = 1_000_000
     """In the full ledger, which growth and start-up share."""

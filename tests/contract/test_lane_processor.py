@@ -61,3 +61,22 @@ def test_a_batch_costs_as_many_statements_whatever_is_in_it(ledger: FilledLedger
     # BEGIN, the fence, journal, claims, outbox, COMMIT.
     assert statements(make.finding(claim=claims[0])) == 6
     assert one == statements(*(make.estimate(claim=claim) for claim in claims[1:])) == 6 + 1
+
+
+def test_what_others_use_of_a_policy_s_covers_is_asked_for_once(ledger: FilledLedger) -> None:
+    """For all claims of a batch, and written at once; motor's covers begin anew, so nobody asks for them."""
+    claims = [f"H-{number}" for number in range(6)]
+    ledger.take(make.policy_of("health", make.PATIENT, make.MEDICAL))
+    for number, claim in enumerate(claims):
+        at_ms = make.LOSS_MS + number * make.DAY_MS
+        said = {"claim": claim, "loss_at_ms": at_ms, "notified_at_ms": at_ms}
+        ledger.take(make.notice_of("health", make.PATIENT, "treatment", **said))
+
+    def statements(*records: Record) -> float:
+        before = ledger.metrics.registry.get_sample_value("claimhub_sql_statements_total") or 0
+        ledger.take_at_once(*records)
+        return (ledger.metrics.registry.get_sample_value("claimhub_sql_statements_total") or 0) - before
+
+    # All within the year's deductible: one that is paid would write a payment, too.
+    one = statements(make.bill(1_000_00, claim=claims[0]))
+    assert one == statements(*(make.bill(1_000_00, claim=claim) for claim in claims[1:]))
