@@ -20,8 +20,8 @@ VERSION: Final = "4.3.1"
 COORDINATES: Final = f"org.apache.kafka:kafka_2.13:{VERSION}+org.apache.kafka:kafka-tools:{VERSION}"
 # Without this binding Kafka dies without a word. Fetched alone: its parent would dictate Kafka other versions.
 LOG_BINDING: Final = ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4")
-# On a machine that it shares, the broker's own collector and compiler threads took more than the records did.
-JVM: Final = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+# On a machine that it shares, the broker's own collector threads took more than the records did.
+JVM: Final = ("-Xmx512m", "-XX:+UseSerialGC")
 START_S: Final = 60.0
 STOP_S: Final = 30.0
 ANSWER_S: Final = 1.0
