@@ -112,6 +112,9 @@ class Kafka:
             # After a kill -9 the controller waits for the session of the dead broker, itself, to end.
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",
+            # Of the threads for a machine of its own each request wakes too many on one that is shared.
+            "num.network.threads": "1",
+            "num.io.threads": "2",
             **self.options,
         }
         file = self.folder / "server.properties"
