@@ -100,7 +100,7 @@ _READ_POSITIONS: Final = """
 _COUNT_PARKED: Final = "SELECT lane, count(*) FROM parked WHERE lane = ANY (%s) GROUP BY lane"
 _END_FROZEN: Final = """
     SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a
-    WHERE a.application_name IN (SELECT owner FROM lanes WHERE lane = ANY (%s))
+    WHERE a.application_name IN (SELECT owner FROM lanes WHERE lane = ANY (%s) AND owner <> '')
         AND a.xact_start < clock_timestamp() - interval '1.5 s' AND a.pid <> pg_backend_pid()"""
 _LOAD_CLAIMS: Final = "SELECT claim, convert_to(state::text, 'UTF8') FROM claims WHERE claim = ANY (%s)"
 _LOAD_POLICIES: Final = """

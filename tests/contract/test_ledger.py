@@ -770,6 +770,15 @@ class TestPostgresAlone:
                 frozen.execute("SELECT 1")
         assert make.take(ledger, 2).token == 2
 
+    def test_a_free_lane_has_no_owner_to_put_out(self, ledger: Ledger, url: str) -> None:
+        """A session without a name that locks a free lane for long, a backup for one, is left alone."""
+        with psycopg.connect(url) as unnamed:
+            unnamed.execute("SELECT * FROM lanes WHERE lane = 2 FOR UPDATE")
+            unnamed.execute("SELECT pg_sleep(1.5)")
+
+            assert ledger.end_frozen_owner([2]) == 0
+            unnamed.execute("SELECT 1")
+
     def test_an_owner_frozen_inside_its_copy_is_put_out(self, ledger: Ledger, url: str, database: Database) -> None:
         """No timeout of the server fires while it waits for the rows of a COPY: only ending the session frees the
         lane, and nothing of that batch stays."""

@@ -361,7 +361,7 @@ class MemoryLedger:
     def end_frozen_owner(self, lanes: Sequence[int]) -> int:
         self._step("end frozen owner")
         database, now = self._database, self._link.monotonic()
-        owners = {database.lanes[number].owner for number in lanes}
+        owners = {database.lanes[number].owner for number in lanes} - {""}
         frozen = [it for it in database.transactions if it.owner in owners and now - it.began_at > _YOUNG_S]
         for transaction in frozen:
             transaction.end()
